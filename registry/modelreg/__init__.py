@@ -1,0 +1,1 @@
+"""modelreg: a model artifact registry that verifies before Keras touches the bytes."""

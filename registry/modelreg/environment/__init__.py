@@ -1,0 +1,1 @@
+"""The environment of a model: captured, described by a document, compared."""

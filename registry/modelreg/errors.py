@@ -1,0 +1,115 @@
+"""The whole exception tree: every way in which modelreg says no.
+
+    ModelregError                 code, message, hint, exit status
+    ├── UsageError            2   an argument, a name, a document that cannot be taken as given
+    ├── NotFoundError         3   no such model, version, alias or file
+    ├── ConflictError         1   something is in the way: a destination, a lock, a schema revision
+    ├── StoreError            1   the store could not do it; ``transient`` says whether a retry can help
+    ├── DatabaseError         1   the database could not do it
+    ├── InspectionError       1   the inspecting child could not be started or spoken to
+    ├── DocumentError         1   a manifest or an environment document that breaks its own grammar
+    ├── LoadError             1   Keras is missing, or failed on bytes that had passed
+    └── RefusedError   4 .. 124   a verdict says refuse; carries it
+
+Callers branch on the class or on ``code``, never on the text.  Exit statuses are those of the table in
+``docs/reference/exit-codes.md``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from modelreg.findings import Verdict
+
+
+class ModelregError(Exception):
+    """The root of everything modelreg raises on purpose.
+
+    ``message`` is one sentence with the actual values in it; ``hint`` is what to type or to do next.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_status: int = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ModelregError):
+    """An argument, a name or a given document cannot be taken as it is."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class NotFoundError(ModelregError):
+    """No such model, version, alias or file."""
+
+    code = "not-found"
+    exit_status = 3
+
+
+class ConflictError(ModelregError):
+    """Something that exists is in the way and was left as it is."""
+
+    code = "conflict"
+
+
+class StoreError(ModelregError):
+    """The store could not read, write or list; ``transient`` errors may go away on a retry."""
+
+    code = "store"
+
+    def __init__(self, message: str, *, hint: str | None = None, transient: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient
+
+
+class BlobMissingError(StoreError):
+    """The store has no blob under a digest that somebody asked for."""
+
+    code = "blob-missing"
+
+
+class DatabaseError(ModelregError):
+    """The database could not be opened, read or written."""
+
+    code = "database"
+
+
+class SchemaRevisionError(DatabaseError):
+    """The database's schema is older or newer than this program's."""
+
+    code = "schema-revision"
+
+
+class InspectionError(ModelregError):
+    """The inspecting child process could not be started or understood (hostile files are findings, not this)."""
+
+    code = "inspection"
+
+
+class DocumentError(ModelregError):
+    """A document (manifest, environment, facts) breaks its own grammar or bounds."""
+
+    code = "document"
+
+
+class LoadError(ModelregError):
+    """Keras is not installed, or Keras failed on bytes whose verdict had passed."""
+
+    code = "load"
+
+
+class RefusedError(ModelregError):
+    """A verdict refused; ``verdict`` holds every finding, the exit status is the sum of the refused kinds."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, verdict: Verdict, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.verdict = verdict
+        self.exit_status = verdict.exit

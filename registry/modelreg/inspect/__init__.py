@@ -1,0 +1,1 @@
+"""Static reading: bytes to facts, in a child process that can do nothing else."""
