@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html import escape
+
+from modelreg.records import Json, to_json
 
 
 class Kind(enum.StrEnum):
@@ -94,12 +97,19 @@ class Verdict:
         """This verdict and ``more``."""
         return Verdict((*self.findings, *more), self.target)
 
+    def to_json(self) -> Json:
+        """The verdict object, the same wherever it appears."""
+        return {
+            "decision": self.decision.value,
+            "exit": self.exit,
+            "target": self.target,
+            "findings": [to_json(finding) for finding in self.findings],
+        }
+
     def _with(self, severity: Severity) -> Iterator[Finding]:
         return (finding for finding in self.findings if finding.severity is severity)
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         rows = "".join(
             f"<tr><td><code>{escape(finding.rule)}</code></td><td>{finding.severity}</td><td>{finding.kind}</td>"
             f"<td>{escape(finding.message)}</td><td>{escape(finding.where or '')}</td>"

@@ -4,8 +4,8 @@ Invariants:
 
 * The bytes are deterministic: sorted keys, compact, UTF-8, NFC strings, integers within 2**53, no floats.
   Restricted so, the output equals RFC 8785 (JCS) for ASCII keys, which is all our own documents use.
-* The parser takes hostile bytes: size and number of values are bounded (depth by the interpreter), duplicate keys, floats, NaN and
-  lone surrogates are refused, and every value is checked against the type of the field that receives it.
+* The parser takes hostile bytes: size and number of values are bounded (depth by the interpreter), duplicate keys,
+  floats, NaN and lone surrogates are refused, and every value is checked against the type of its field.
 * A key that the reader does not know is ignored, so that a later writer of the same format version may add one;
   a key that it needs and does not find, or a value of another type, is a ``DocumentError`` that names the place.
 """

@@ -23,7 +23,7 @@ _PART = r"[a-z0-9][a-z0-9._-]*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 _ALIAS = re.compile(_PART, re.ASCII)
 _REFERENCE = re.compile(
-    rf"(?P<name>{_PART}(?:/{_PART})*)(?::(?P<version>[0-9]{1,10}))?(?:@(?P<alias>(?!sha256:){_PART}))?"
+    rf"(?P<name>{_PART}(?:/{_PART})*)(?::(?P<version>[0-9]{{1,10}}))?(?:@(?P<alias>(?!sha256:){_PART}))?"
     r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?",
     re.ASCII,
 )
@@ -55,8 +55,8 @@ def parse_name(text: str) -> str:
         return text
     proposal = propose_name(text)
     raise UsageError(
-        f"{text!r} is not a model name: use 1 to {NAME_LENGTH_MAX} characters, parts of a-z 0-9 . _ - that start with "
-        "a letter or digit, joined by '/'",
+        f"{text!r} is not a model name: use 1 to {NAME_LENGTH_MAX} characters, parts of a-z 0-9 . _ - that start "
+        "with a letter or digit, joined by '/'",
         hint=f"--name {proposal}" if proposal else None,
     )
 
@@ -73,8 +73,8 @@ def parse_alias(text: str) -> str:
     if len(text) <= ALIAS_LENGTH_MAX and _ALIAS.fullmatch(text) and not text.isdigit():
         return text
     raise UsageError(
-        f"{text!r} is not an alias: use 1 to {ALIAS_LENGTH_MAX} characters of a-z 0-9 . _ - that start with a letter or "
-        "digit and are not all digits",
+        f"{text!r} is not an alias: use 1 to {ALIAS_LENGTH_MAX} characters of a-z 0-9 . _ - that start with a letter "
+        "or digit and are not all digits",
         hint="an alias looks like production or candidate-2",
     )
 
@@ -91,5 +91,8 @@ def parse_reference(text: str) -> Reference:
     if version is not None and not 1 <= version <= VERSION_MAX:
         raise UsageError(f"{text!r} names version {match['version']}; versions are 1, 2, 3 ...")
     if version is not None and match["alias"]:
-        raise UsageError(f"{text!r} names both a version and an alias", hint=f"write {match['name']}:{version} or {match['name']}@{match['alias']}")
+        raise UsageError(
+            f"{text!r} names both a version and an alias",
+            hint=f"write {match['name']}:{version} or {match['name']}@{match['alias']}",
+        )
     return Reference(match["name"], version, parse_alias(match["alias"]) if match["alias"] else None, match["digest"])

@@ -1,0 +1,375 @@
+"""The settings: what they are, where each value may come from, and where it did come from.
+
+A flag beats the environment, which beats the project's ``modelreg.toml``, then the user's ``config.toml``, then the
+default.  ``SCHEMA`` is the one table of settings: the reader, ``config show`` and the documentation follow it.
+Invariants:
+
+* A file that exists and cannot be read, holds an unknown key, or a value of another type is an error, never skipped.
+* The project file is the nearest one above the working folder, not beyond the first folder that holds ``.git``.
+* At most ``FILE_SIZE_BYTES_MAX`` of a file are read; a relative path in a file is relative to that file's folder.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from modelreg.errors import UsageError
+
+FILE_SIZE_BYTES_MAX = 1024 * 1024
+"""A settings file of any sense is under 10 KB."""
+PROJECT_FILE = "modelreg.toml"
+
+Value = str | bool | Path | tuple[str, ...] | None
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Kind(enum.StrEnum):
+    """What a setting's value is, and so how its text is read."""
+
+    PATH = "path"
+    URL = "url"
+    TEXT = "text"
+    ENVIRONMENT = "environment"
+    FLAG = "true or false"
+    RULES = "rule ids"
+    NAMES = "names"
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One row of the table: a setting's name, kind, variable, default (as documented) and one sentence."""
+
+    name: str
+    kind: Kind
+    variable: str
+    default: str
+    doc: str
+
+
+SCHEMA = (
+    Specification("home", Kind.PATH, "MODELREG_HOME", "the user's data folder", "Where the embedded registry lives."),
+    Specification(
+        "database_url",
+        Kind.URL,
+        "MODELREG_DATABASE_URL",
+        "sqlite:///HOME/registry.db",
+        "The database that lists models and versions, as an SQLAlchemy URL or the path of a SQLite file.",
+    ),
+    Specification(
+        "storage_url",
+        Kind.URL,
+        "MODELREG_STORAGE_URL",
+        "file://HOME/store",
+        "The store that holds the blobs, as a URL or the path of a folder.",
+    ),
+    Specification(
+        "target",
+        Kind.ENVIRONMENT,
+        "MODELREG_TARGET",
+        "current",
+        "The environment that pulled models are judged for: none, current, a document, an interpreter or a lock file.",
+    ),
+    Specification(
+        "require_signature",
+        Kind.FLAG,
+        "MODELREG_REQUIRE_SIGNATURE",
+        "false",
+        "Refuse a version that no trusted key has signed.",
+    ),
+    Specification("allow", Kind.RULES, "MODELREG_ALLOW", "none", "Rules whose refusals and warnings only inform."),
+    Specification("strict", Kind.RULES, "MODELREG_STRICT", "none", "Rules whose warnings refuse."),
+    Specification(
+        "provides",
+        Kind.NAMES,
+        "MODELREG_PROVIDES",
+        "not known",
+        "The custom objects that the loading program provides; none says that it provides nothing.",
+    ),
+    Specification("user", Kind.TEXT, "MODELREG_USER", "the login name", "Who is recorded as having pushed."),
+)
+_BY_NAME = {row.name: row for row in SCHEMA}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T_co]):
+    """One value and where it came from: ``flag``, ``environment VARIABLE``, a file's path or ``default``."""
+
+    name: str
+    value: T_co
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting with its source, in the order of ``SCHEMA``; iterating gives them one by one."""
+
+    home: Setting[Path]
+    database_url: Setting[str]
+    storage_url: Setting[str]
+    target: Setting[str]
+    require_signature: Setting[bool]
+    allow: Setting[tuple[str, ...]]
+    strict: Setting[tuple[str, ...]]
+    provides: Setting[tuple[str, ...] | None]
+    user: Setting[str]
+
+    def __iter__(self) -> Iterator[Setting[Value]]:
+        return (cast(Setting[Value], getattr(self, field.name)) for field in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as some source gives it; ``folder`` is what a relative path in it is relative to."""
+
+    value: object
+    source: str
+    folder: Path
+    is_text: bool
+
+
+def load_settings(
+    flags: Mapping[str, str] | None = None, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Settings:
+    """Read every source once and settle each setting.
+
+    ``flags`` maps settings' names to the texts given on the command line, lists separated by commas; an empty variable
+    of ``environ`` counts as unset.  Raises ``UsageError`` naming the flag, variable or file, and the value.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = Path.cwd() if cwd is None else cwd
+    given: dict[str, _Given] = {}
+    given |= _from_file(user := _user_file(), f"user file {user}")
+    project = find_project_file(cwd)
+    if project is not None:
+        given |= _from_file(project, str(project))
+    variables = {row.name: row.variable for row in SCHEMA if environ.get(row.variable)}
+    given |= {name: _Given(environ[key], f"environment {key}", cwd, is_text=True) for name, key in variables.items()}
+    for name, text in (flags or {}).items():
+        given[_known(name, "flag")] = _Given(text, "flag", cwd, is_text=True)
+    found = {name: Setting(name, _read(_BY_NAME[name], value), value.source) for name, value in given.items()}
+    return _settle(found, environ)
+
+
+def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> Settings:
+    """Fill in the defaults, those of the database and the store following ``home``."""
+    home = found.get("home") or Setting("home", _user_data(), "default")
+    defaults: dict[str, Callable[[], Value]] = {
+        "database_url": lambda: f"sqlite:///{home.value}/registry.db",
+        "storage_url": lambda: f"file://{home.value}/store",
+        "target": lambda: "current",
+        "require_signature": lambda: False,
+        "allow": tuple,
+        "strict": tuple,
+        "provides": lambda: None,
+        "user": lambda: login_name(environ),
+    }
+    filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}
+    return Settings(home=cast(Setting[Path], home), **cast(dict[str, Any], filled))
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def find_project_file(cwd: Path) -> Path | None:
+    """The nearest ``modelreg.toml`` in ``cwd`` or above it, up to the first folder that holds ``.git``."""
+    start = Path(os.path.abspath(cwd))  # noqa: PTH100 - resolve() would walk up another branch through a symlink
+    for folder in (start, *start.parents):
+        path = folder / PROJECT_FILE
+        if os.path.lexists(path):
+            return path
+        if (folder / ".git").exists():
+            return None
+    return None
+
+
+def _user_file() -> Path:
+    import platformdirs
+
+    return platformdirs.user_config_path("modelreg") / "config.toml"
+
+
+def _user_data() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("modelreg")
+
+
+def _from_file(path: Path, source: str) -> dict[str, _Given]:
+    """Every key of a settings file, names checked; empty where there is no such file."""
+    if not os.path.lexists(path):
+        return {}
+    values = _parse_toml(_read_file(path), path)
+    return {
+        _known(name, str(path)): _Given(value, source, path.parent, is_text=False) for name, value in values.items()
+    }
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(FILE_SIZE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: the settings cannot be read: {error.strerror or error}") from None
+    if len(data) > FILE_SIZE_BYTES_MAX:
+        raise UsageError(f"{path}: longer than the {FILE_SIZE_BYTES_MAX:,} bytes that settings may have")
+    return data
+
+
+def _parse_toml(data: bytes, path: Path) -> dict[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}: not UTF-8 text (at line {line})") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}", hint='settings look like: target = "python3.11"') from None
+
+
+def _known(name: str, place: str) -> str:
+    """``name`` if it is a setting's; raises ``UsageError`` with the nearest one otherwise."""
+    if name in _BY_NAME:
+        return name
+    import difflib
+
+    near = difflib.get_close_matches(name, _BY_NAME, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "settings are: " + ", ".join(_BY_NAME)
+    raise UsageError(f"{place}: there is no setting {name[:60]!r}", hint=hint)
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>//)?")
+_RULE = re.compile(r"MR[0-9]{3}")
+_TRUTHS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _read(row: Specification, given: _Given) -> Value:
+    match row.kind:
+        case Kind.FLAG:
+            return _truth(row, given)
+        case Kind.RULES:
+            return _rules(row, given)
+        case Kind.NAMES:
+            names = _texts(row, given)
+            return () if names == ("none",) else names
+        case Kind.PATH:
+            return _absolute(_text(row, given), given.folder)
+        case Kind.URL:
+            return _url(row, given)
+        case Kind.ENVIRONMENT:
+            return _text(row, given) if given.is_text else _environment(_text(row, given), given.folder)
+        case Kind.TEXT:
+            return _text(row, given)
+
+
+def _mismatch(row: Specification, given: _Given, wanted: str, example: str) -> UsageError:
+    shown = masked(repr(given.value))
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return UsageError(f"{given.source}: {row.name} is {shown} where {wanted} belongs", hint=f"for example: {example}")
+
+
+def _text(row: Specification, given: _Given) -> str:
+    if not isinstance(given.value, str) or not given.value.strip() or "\0" in given.value:
+        raise _mismatch(row, given, "a text", f'{row.name} = "..."')
+    return given.value
+
+
+def _truth(row: Specification, given: _Given) -> bool:
+    if given.is_text:
+        truth = _TRUTHS.get(str(given.value).strip().lower())
+        if truth is not None:
+            return truth
+    elif isinstance(given.value, bool):
+        return given.value
+    raise _mismatch(row, given, "true or false", f"{row.name} = true")
+
+
+def _texts(row: Specification, given: _Given) -> tuple[str, ...]:
+    """An array of texts from a file; from a flag or variable one text, its parts separated by commas."""
+    if given.is_text:
+        return tuple(part.strip() for part in str(given.value).split(",") if part.strip())
+    if isinstance(given.value, list) and all(isinstance(item, str) and item.strip() for item in given.value):
+        return tuple(item.strip() for item in given.value)
+    raise _mismatch(row, given, "an array of texts", f'{row.name} = ["...", "..."]')
+
+
+def _rules(row: Specification, given: _Given) -> tuple[str, ...]:
+    rules = tuple(text.upper() for text in _texts(row, given))
+    if not all(_RULE.fullmatch(rule) for rule in rules):
+        raise _mismatch(row, given, "a list of rule ids", f'{row.name} = ["MR401"]')
+    return tuple(dict.fromkeys(rules))
+
+
+def _absolute(text: str, folder: Path) -> Path:
+    return Path(os.path.abspath(folder / os.path.expanduser(text)))  # noqa: PTH100, PTH111 - no symlink is followed
+
+
+def _url(row: Specification, given: _Given) -> str:
+    """An absolute URL; a plain path, or a relative one in ``sqlite:///`` or ``file://``, is taken from its folder."""
+    text = _text(row, given)
+    path_prefix = "sqlite:///" if row.name == "database_url" else "file://"
+    match = _SCHEME.match(text)
+    if match is None:
+        return f"{path_prefix}{_absolute(text, given.folder)}"
+    if match["slashes"] is None:
+        raise _mismatch(row, given, "a URL or a path", f'{row.name} = "{match["scheme"]}://..."')
+    prefix = "sqlite:///" if match["scheme"] == "sqlite" else f"{match['scheme']}://"
+    rest = text.removeprefix(prefix)
+    if match["scheme"] not in {"sqlite", "file"} or rest in {text, "", ":memory:"}:
+        return text
+    place, mark, query = rest.partition("?")
+    return f"{prefix}{_absolute(place, given.folder)}{mark}{query}"
+
+
+def _environment(text: str, folder: Path) -> str:
+    """A path beside the file that names it becomes absolute; ``current``, ``none`` and names on PATH stay."""
+    file = re.sub(r"@[0-9.]+$", "", text)
+    if text in {"current", "none"}:
+        return text
+    return next(
+        (str(_absolute(part, folder)) + text[len(part) :] for part in (text, file) if _exists(part, folder)), text
+    )
+
+
+def _exists(text: str, folder: Path) -> bool:
+    return os.path.exists(_absolute(text, folder))  # noqa: PTH110 - pathlib raises for a name that is too long
+
+
+def login_name(environ: Mapping[str, str]) -> str:
+    """The name of who is logged in, as ``getpass`` finds it; ``uid-N`` in a container that has no name for it."""
+    import pwd
+
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        if environ.get(variable):
+            return environ[variable]
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+_AUTHORITY_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@?#\s]*:)(?P<password>[^/?#\s]*)(?=@)")
+_STRAY_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@?#\s]*:)(?![0-9]*(/|$))(?P<password>[^\s]*)(?=@)")
+_SECRET = re.compile(
+    r"(?P<head>[?&;][^=&;\s]*(pass|pwd|secret|token|key|sig|credential)[^=&;\s]*=)[^&;#\s]*", re.IGNORECASE
+)
+
+
+def masked(url: str) -> str:
+    """``url`` with ``***`` for the password and for each secret of its query, fit to be shown or logged.
+
+    A password that holds an unescaped ``/``, ``?`` or ``#`` is masked too, since who writes one means it so.
+    """
+    shown, count = _AUTHORITY_PASSWORD.subn(r"\g<head>***", url)
+    shown = shown if count else _STRAY_PASSWORD.sub(r"\g<head>***", url)
+    return _SECRET.sub(r"\g<head>***", shown)

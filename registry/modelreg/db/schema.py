@@ -1,0 +1,91 @@
+"""The tables, and the revision that this program reads and writes.
+
+Every constraint is named, so that SQLite and PostgreSQL can both alter it later.  Times are UTC text as the manifest
+has them, so that a row and its manifest compare equal byte for byte.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+REVISION = "0001"
+"""The head of ``modelreg_migrations``; a test holds the two together."""
+REVISION_TABLE = "modelreg_revision"
+"""Our own name, so that a database shared with another alembic user keeps both histories."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+registry = Table(
+    "registry",
+    metadata,
+    Column("id", String(36), primary_key=True, comment="random; part of every manifest"),
+    Column("created_at", String(20), nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(128), nullable=False),
+    UniqueConstraint("name"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", String(64), nullable=False, comment="SHA-256 of the manifest"),
+    Column("created_at", String(20), nullable=False),
+    Column("pushed_by", String(256), nullable=False),
+    Column("container", String(32), nullable=False),
+    Column("keras_version", String(64)),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("withdrawn_at", String(20)),
+    Column("withdrawn_reason", String(2000)),
+    UniqueConstraint("model_id", "version"),
+    UniqueConstraint("digest"),
+    CheckConstraint("version >= 1", name="version_positive"),
+    CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_reason IS NULL)", name="withdrawn_with_reason"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+    Column("path", String(1024), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Index(None, "sha256"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("model_id", ForeignKey("models.id"), primary_key=True),
+    Column("alias", String(64), primary_key=True),
+    Column("version_id", ForeignKey("versions.id"), nullable=False),
+    Column("moved_at", String(20), nullable=False),
+)

@@ -1,0 +1,140 @@
+"""Tells which Pythons can have written a function's stored bytecode, from the bytes alone and without running them.
+
+Invariants:
+
+* The true writer is always among the returned versions: a rule rules out only what CPython's compiler and marshal
+  cannot have produced.
+* Nothing is executed and no code object is built (see ``marshalled``); every input gives a ``StoredFunction`` or
+  raises ``BytecodeError``.
+
+Keras stores ``base64(marshal.dumps(function.__code__))`` and, before 2.0.9, the raw bytes as Latin-1 text; its loader
+takes either (``keras/src/utils/python_utils.py``, ``func_load``), and so does this reader.
+"""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass
+
+from modelreg.inspect import limits
+from modelreg.inspect.marshalled import Code, Layout, MarshalError, Parsed, parse_code
+
+PY2 = ("2.7",)
+"""No Keras ever ran on an older Python 2."""
+_PY30_TO_33 = ("3.0", "3.1", "3.2", "3.3")
+_PY34_35 = ("3.4", "3.5")
+_PY36_37 = ("3.6", "3.7")
+_PY38_39 = ("3.8", "3.9")
+_PY310 = ("3.10",)
+_PY311_ON = ("3.11", "3.12", "3.13", "3.14", "3.15")
+
+_RETURN_VALUE = 83
+_POP_TOP = 1
+
+
+class BytecodeError(ValueError):
+    """The text does not hold the marshalled code of any known Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFunction:
+    """``pythons`` are the versions ``X.Y`` that can have written it, oldest first; ``names`` its globals and attributes."""
+
+    pythons: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def read_stored_function(text: str) -> StoredFunction:
+    """Read the text that Keras stores for a function; raises ``BytecodeError``."""
+    if len(text) > 2 * limits.BYTECODE_SIZE_BYTES_MAX:
+        raise BytecodeError(f"{len(text):,} characters of bytecode, more than are read")
+    return read_bytecode(decode_stored(text))
+
+
+def decode_stored(text: str) -> bytes:
+    """The bytes that Keras would hand to ``marshal.loads`` for ``text``.
+
+    Base64 is decoded as leniently as Keras does (characters outside the alphabet are skipped); where that fails, the
+    text itself is the bytes.  A reader without this second way is blind to code that Keras runs.
+    """
+    try:
+        return binascii.a2b_base64(text.encode("ascii"))
+    except (UnicodeEncodeError, binascii.Error):
+        return text.encode("raw_unicode_escape", "replace")
+
+
+def read_bytecode(data: bytes) -> StoredFunction:
+    """Read marshalled bytes; raises ``BytecodeError`` if no known Python can have written them."""
+    pythons: list[str] = []
+    names: set[str] = set()
+    reasons: list[str] = []
+    for layout, versions_of in _LAYOUTS:
+        try:
+            parsed = parse_code(data, layout)
+        except MarshalError as error:
+            reasons.append(f"{layout.value}: {error}")
+            continue
+        found = versions_of(parsed)
+        if not found:
+            reasons.append(f"{layout.value}: its tables contradict each other")
+        pythons.extend(found)
+        if found:
+            names.update(name for code in parsed.all_codes for name in code.names)
+    if not pythons:
+        raise BytecodeError("not the bytecode of any known Python (" + "; ".join(reasons) + ")")
+    return StoredFunction(tuple(pythons), tuple(sorted(names)))
+
+
+def _py2(parsed: Parsed) -> tuple[str, ...]:
+    return PY2 if all(code.code.endswith(bytes([_RETURN_VALUE])) for code in parsed.all_codes) else ()
+
+
+def _py30_to_37(parsed: Parsed) -> tuple[str, ...]:
+    """Marshal has had short strings since 3.4; instructions have had two bytes since 3.6.
+
+    Up to 3.9 the compiler ends every function with RETURN_VALUE; since 3.6 that is 83 and an argument of 0.
+    """
+    codes = [code.code for code in parsed.all_codes]
+    if all(len(code) % 2 == 0 and code.endswith(bytes([_RETURN_VALUE, 0])) for code in codes):
+        return _PY36_37
+    if not all(code.endswith(bytes([_RETURN_VALUE])) for code in codes):
+        return ()
+    return _PY30_TO_33 if parsed.code.has_old_text else _PY34_35
+
+
+def _py38_to_310(parsed: Parsed) -> tuple[str, ...]:
+    """The line table of 3.10 covers all of the code (PEP 626); the older ``lnotab`` never reaches its end."""
+    covers = {sum(code.lines[::2]) == len(code.code) for code in parsed.all_codes}
+    if any(len(code.code) % 2 or len(code.lines) % 2 for code in parsed.all_codes) or len(covers) > 1:
+        return ()
+    return _PY310 if covers == {True} else _PY38_39
+
+
+@dataclass(frozen=True, slots=True)
+class _Prologue:
+    """Numbers of the instructions that can stand before a function's first RESUME, and of RESUME itself."""
+
+    pythons: tuple[str, ...]
+    resume: int
+    copy_free_vars: int
+    make_cell: int
+    return_generator: int
+    pop_top: int
+
+
+_PROLOGUES = (
+    _Prologue(("3.11", "3.12"), resume=151, copy_free_vars=149, make_cell=135, return_generator=75, pop_top=1),
+    _Prologue(("3.13",), resume=149, copy_free_vars=62, make_cell=94, return_generator=36, pop_top=32),
+)
+
+
+def _py311_on(parsed: Parsed) -> tuple[str, ...]:
+    return _PY311_ON
+
+
+_LAYOUTS = (
+    (Layout.PY2, _py2),
+    (Layout.PY30, _py30_to_37),
+    (Layout.PY38, _py38_to_310),
+    (Layout.PY311, _py311_on),
+)

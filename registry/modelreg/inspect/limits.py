@@ -1,0 +1,80 @@
+"""Every bound of the readers, in one place, each with its reason.
+
+A bound that is reached never passes in silence: it becomes a hazard ``too-much`` or a defect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+CONFIG_SIZE_BYTES_MAX = 64 * MIB
+"""The configuration of a model of 50,000 layers is about 50 MiB of JSON."""
+CONFIG_NESTING_MAX = 200
+"""Ten nested models are about 60 levels of JSON; the interpreter itself gives up near 1,000."""
+CONFIG_VALUES_MAX = 4_000_000
+"""Values (separators are counted) in one configuration: about 1 GiB once parsed."""
+LAYERS_MAX = 50_000
+CUSTOM_OBJECTS_MAX = 10_000
+LAMBDAS_MAX = 10_000
+HAZARDS_MAX = 1_000
+"""More than these say nothing new; the last one then says that there are more."""
+TEXT_LENGTH_MAX = 4_096
+"""Characters of one name that facts keep; Keras's own are below 200."""
+METADATA_SIZE_BYTES_MAX = MIB
+"""``metadata.json`` is 64 bytes in real archives; HDF5 attributes like ``backend`` are ten."""
+
+TENSORS_MAX = 200_000
+HDF5_DEPTH_MAX = 64
+"""Nested groups; a Keras model of ten nested models makes about 30."""
+HDF5_LINKS_MAX = 1_000_000
+EXTENTS_MAX = 400_000
+"""Chunks of all tensors together (after adjoining ones are merged); facts are signed and must stay small."""
+CHUNKS_MAX = 2_000_000
+"""Chunks that are looked at in one file: 2 s of reading indexes."""
+OVERSIZED_TENSOR_SIZE_BYTES = 4 * GIB
+"""Keras's own guard (``safe_get_h5_dataset``, Keras 3.12.3): above this, and ..."""
+OVERSIZED_TENSOR_RATIO = 1_000
+"""... above this many times what is stored, a shape is a bomb (CVE-2026-0897)."""
+
+ZIP_MEMBERS_MAX = 10_000
+ZIP_DIRECTORY_SIZE_BYTES_MAX = 16 * MIB
+ZIP_RATIO_MAX = 100
+"""Deflated weights shrink by 10 %, JSON by about 20 times."""
+ZIP_RATIO_FREE_SIZE_BYTES = 64 * MIB
+"""Below this size a ratio harms nobody."""
+INFLATED_WEIGHTS_SIZE_BYTES_MAX = 512 * MIB
+"""Compressed weights are inflated in memory, because the child has no disk."""
+
+BYTECODE_SIZE_BYTES_MAX = 4 * MIB
+"""The largest function of the standard library marshals to about 100 KB."""
+MARSHAL_DEPTH_MAX = 60
+MARSHAL_OBJECTS_MAX = 200_000
+
+FOLDER_FILES_READ_MAX = 256
+"""Open files that the child is given; a folder with more and no ``saved_model.pb`` is no model."""
+REQUEST_SIZE_BYTES_MAX = 64 * MIB
+ANSWER_SIZE_BYTES_MAX = 64 * MIB
+
+SNIFF_HEAD_SIZE_BYTES = 64 * KIB
+ZIP_TAIL_SIZE_BYTES = 22 + 65_535 + 20
+"""The longest end of central directory: the record, a full comment, the ZIP64 locator before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What one child may use; the kernel enforces the first two, the parent the third."""
+
+    memory_bytes: int = 3 * GIB
+    """Address space: 0.4 GiB of libraries, a 64 MiB configuration as Python values, inflated weights twice."""
+    cpu_s: int = 30
+    wall_s: int = 60
+
+    @classmethod
+    def for_size(cls, size_bytes: int) -> ChildLimits:
+        """Limits for an artifact of ``size_bytes``: checksums of archive members run at 200 MB/s at the very least."""
+        extra_s = size_bytes // 200_000_000
+        return cls(cpu_s=cls().cpu_s + extra_s, wall_s=cls().wall_s + 4 * extra_s)

@@ -1,0 +1,140 @@
+"""Rules on what the artifact is and holds, whatever the target: damage, dangerous content, what it is good for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelreg.facts import Container, DefectKind, Facts, Hazard, HazardKind
+from modelreg.findings import Finding, Severity
+from modelreg.rules.catalogue import RULES
+from modelreg.rules.policy import Policy, Purpose
+
+_DEFECT_RULES = {
+    DefectKind.EMPTY: "MR110",
+    DefectKind.ZEROS: "MR110",
+    DefectKind.GIT_LFS_POINTER: "MR111",
+    DefectKind.HTML_PAGE: "MR112",
+    DefectKind.XML_PAGE: "MR112",
+    DefectKind.JSON_DOCUMENT: "MR112",
+    DefectKind.GZIP: "MR113",
+    DefectKind.TRUNCATED_HDF5: "MR114",
+    DefectKind.TRUNCATED_ZIP: "MR115",
+    DefectKind.DAMAGED_ZIP: "MR116",
+    DefectKind.DAMAGED_HDF5: "MR117",
+    DefectKind.DAMAGED_SAVED_MODEL: "MR117",
+    DefectKind.DAMAGED_CONFIG: "MR117",
+    DefectKind.READER_DIED: "MR118",
+    DefectKind.READER_TIMED_OUT: "MR118",
+}
+
+_HAZARD_RULES = {
+    HazardKind.EXTERNAL_STORAGE: "MR302",
+    HazardKind.EXTERNAL_LINK: "MR302",
+    HazardKind.SOFT_LINK: "MR302",
+    HazardKind.VIRTUAL_DATASET: "MR302",
+    HazardKind.OVERSIZED_DATASET: "MR303",
+    HazardKind.UNSAFE_MEMBER_NAME: "MR304",
+    HazardKind.DUPLICATE_MEMBER: "MR304",
+    HazardKind.UNEXPECTED_MEMBER: "MR305",
+    HazardKind.USER_BLOCK: "MR305",
+    HazardKind.EXECUTABLE_OP: "MR306",
+    HazardKind.UNREADABLE_BYTECODE: "MR307",
+    HazardKind.COMPRESSED_MEMBER: "MR308",
+    HazardKind.TOO_MUCH: "MR308",
+    HazardKind.NON_NUMERIC_DATASET: "MR309",
+}
+
+FINDINGS_PER_RULE_MAX = 20
+"""A hostile file can have a million hazards; the report names the first and counts the rest."""
+
+
+def damage(facts: Facts) -> Iterator[Finding]:
+    """MR110 to MR118: the bytes are not the model that their name promises."""
+    for defect in facts.defects[:FINDINGS_PER_RULE_MAX]:
+        yield RULES[_DEFECT_RULES[defect.kind]].found(f"{defect.file}: {defect.detail}", where=defect.file)
+
+
+def hazards(facts: Facts) -> Iterator[Finding]:
+    """MR302 to MR309: content that executes, reaches outside, exhausts, or was not read."""
+    by_rule: dict[str, list[Hazard]] = {}
+    for hazard in facts.hazards:
+        by_rule.setdefault(_HAZARD_RULES[hazard.kind], []).append(hazard)
+    for rule_id, found in by_rule.items():
+        for hazard in found[:FINDINGS_PER_RULE_MAX]:
+            yield RULES[rule_id].found(f"{hazard.where}: {hazard.detail}", where=hazard.where)
+        if len(found) > FINDINGS_PER_RULE_MAX:
+            more = len(found) - FINDINGS_PER_RULE_MAX
+            yield RULES[rule_id].found(f"and {more:,} more places like these", where=facts.file)
+
+
+def stored_bytecode(facts: Facts, policy: Policy) -> Iterator[Finding]:
+    """MR301 and MR310: Lambda layers run code that came with the file."""
+    for code in facts.lambdas:
+        yield RULES["MR301"].found(
+            f"layer {code.layer!r} executes Python bytecode stored in the file{_uses(code.names)}",
+            where=lambda_place(code.path),
+        )
+        if policy.purpose is Purpose.LOAD and policy.safe_mode:
+            yield RULES["MR310"].found(
+                f"layer {code.layer!r} is a Lambda, which Keras's safe mode does not load",
+                where=lambda_place(code.path),
+            )
+
+
+def _uses(names: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(names[:8])
+    return f"; it uses {shown}" + (" ..." if len(names) > 8 else "")
+
+
+def lambda_place(path: str) -> str:
+    """Where a Lambda sits, as every finding about one says it."""
+    return f"layer {path!r} (Lambda)"
+
+
+def usefulness(facts: Facts, policy: Policy) -> Iterator[Finding]:
+    """MR410 to MR412: what can be done with the artifact at all."""
+    loading = policy.purpose is Purpose.LOAD
+    if facts.defects:
+        return
+    if facts.container.holds_weights_only:
+        yield RULES["MR410"].found(
+            f"{facts.file} holds weights only ({len(facts.tensors):,} tensors, no architecture): build the model, then "
+            "`load_weights`",
+            where=facts.file,
+            severity=Severity.REFUSE if loading else None,
+        )
+    elif facts.container in (Container.OPAQUE, Container.HDF5):
+        kind = "an HDF5 file without Keras's marks" if facts.container is Container.HDF5 else "of no known format"
+        yield RULES["MR411"].found(
+            f"{facts.file} is {kind}: it is kept and verified, but nothing is known of its content",
+            where=facts.file,
+            severity=Severity.REFUSE if loading else None,
+        )
+    elif facts.container in (Container.TFLITE, Container.ONNX):
+        yield RULES["MR412"].found(
+            f"{facts.file} is a model for {'TensorFlow Lite' if facts.container is Container.TFLITE else 'ONNX'}, "
+            "which Keras's load_model does not read",
+            where=facts.file,
+            severity=Severity.REFUSE if loading else None,
+        )
+
+
+def custom_objects(facts: Facts, policy: Policy) -> Iterator[Finding]:
+    """MR420 and MR421: classes and functions that Keras does not have."""
+    for wanted in facts.custom_objects:
+        rule = RULES["MR421" if wanted.needed_for_training_only else "MR420"]
+        origin = f" from module {wanted.module!r}" if wanted.module else ""
+        names = {wanted.class_name, wanted.registered_name} - {None}
+        if policy.provides is not None and names & policy.provides:
+            continue
+        missing = policy.provides is not None and not wanted.needed_for_training_only
+        yield rule.found(
+            f"{wanted.role} {wanted.class_name!r}{origin} is not part of Keras: the loader must provide it"
+            + (", and does not" if missing else ""),
+            where=wanted.where,
+            fix=f"load with custom_objects={{{(wanted.registered_name or wanted.class_name)!r}: ...}}"
+            + (", or compile=False" if wanted.needed_for_training_only else ""),
+            severity=Severity.REFUSE if missing else None,
+        )

@@ -1,0 +1,129 @@
+"""The store port: what an adapter promises, and the values that cross it.
+
+A store holds immutable blobs under their SHA-256.  It knows nothing of the registry above it, is never trusted (what
+it returns is checked by the caller against the manifest), and retries nothing (that is a wrapper's work).
+
+Every adapter promises, and the shared suite in ``tests/suite`` shows:
+
+* ``publish`` and ``put`` are durable when they return, and all or nothing: no reader ever sees part of a blob;
+* a blob that is there is not written again, unless its bytes are no longer what its digest says;
+* ``stage`` reads its source once, and what it hashed is what a later ``publish`` publishes;
+* whatever was staged and not published is gone after ``close`` or, if the process died, after a sweep;
+* ``writing`` and ``sweeping`` exclude each other, so that a sweep never takes a blob that a push still needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelreg.digest import BlobDigest
+from modelreg.digest.streams import Progress, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProperties:
+    """What an adapter can do; ``doctor`` shows it.
+
+    ``create_only``: a second writer of a name is refused by the store itself.  ``copy_on_write``: a published blob can
+    be handed out without copying its bytes (``None``: depends on the file system, told on use).
+    """
+
+    create_only: bool
+    durable: bool
+    copy_on_write: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """One stored blob, as a listing tells it."""
+
+    sha256: str
+    size_bytes: int
+
+
+class StagedBlob(Protocol):
+    """Bytes that the store holds privately, hashed, not yet visible under their digest."""
+
+    @property
+    def digest(self) -> BlobDigest: ...
+
+    def descriptor(self) -> int:
+        """A read-only file descriptor of the staged bytes, owned by this object."""
+        ...
+
+    def publish(self) -> None:
+        """Make the bytes visible under their digest; idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was not published."""
+        ...
+
+
+class BlobReader(Reader, Protocol):
+    """An open blob; ``size_bytes`` is what the store says and is checked by the caller."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def clone_to(self, descriptor: int) -> bool:
+        """Make the empty file behind ``descriptor`` share this blob's bytes; ``False`` where that cannot be done."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """The port."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def properties(self) -> StoreProperties: ...
+
+    def stage(self, source: int, size_bytes: int, progress: Progress | None = None) -> StagedBlob:
+        """Copy the file behind descriptor ``source`` into the store's private space while hashing it.
+
+        Raises ``SizeChangedError`` if the source does not have ``size_bytes``, ``StoreError`` on the store's side.
+        """
+        ...
+
+    def put(self, data: bytes) -> str:
+        """Publish a small blob; returns its SHA-256."""
+        ...
+
+    def open(self, sha256: str) -> BlobReader:
+        """Open a blob; raises ``BlobMissingError``."""
+        ...
+
+    def read(self, sha256: str, size_bytes_max: int) -> bytes:
+        """A whole small blob; raises ``BlobMissingError``, or ``StoreError`` if it is longer than allowed."""
+        ...
+
+    def blobs(self) -> Iterator[BlobInfo]:
+        """Every published blob, in no particular order."""
+        ...
+
+    def delete(self, sha256: str) -> None:
+        """Remove a blob; a blob that is not there is no error."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Held by a push from its first staged byte to its commit."""
+        ...
+
+    def sweeping(self) -> AbstractContextManager[None]:
+        """Held by a sweep; raises ``ConflictError`` while a push holds ``writing``."""
+        ...
+
+    def abandoned(self) -> Iterator[BlobInfo]:
+        """Staged leftovers of processes that died; only under ``sweeping``.  ``sha256`` is their private name."""
+        ...
+
+    def discard(self, name: str) -> None:
+        """Remove a leftover that ``abandoned`` told; only under ``sweeping``."""
+        ...
