@@ -1,1 +1,165 @@
-"""modelreg: a model artifact registry that verifies before Keras touches the bytes."""
+"""modelreg: a model artifact registry that verifies before Keras touches the bytes.
+
+The names below are the whole public surface.  They are imported on first use, so that ``import modelreg`` is cheap and
+needs no extra.
+
+    with modelreg.Registry.open() as registry:
+        registry.push("fraud.h5")
+        model = registry.load("fraud")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelreg.client.checks import Checks
+    from modelreg.client.doctor import examine
+    from modelreg.client.folder import is_pulled_folder, verify_folder
+    from modelreg.client.registry import default_name
+    from modelreg.client.results import AliasMoved, Check, Pulled, Pushed, Swept, Verified, Version, Withdrawn
+    from modelreg.config import Setting, Settings, load_settings, masked
+    from modelreg.db.migrate import SchemaStatus
+    from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
+    from modelreg.errors import (
+        BlobMissingError,
+        ConflictError,
+        DatabaseError,
+        DocumentError,
+        InspectionError,
+        LoadError,
+        ModelregError,
+        NotFoundError,
+        RefusedError,
+        SchemaRevisionError,
+        StoreError,
+        UsageError,
+    )
+    from modelreg.facts import Container, Facts
+    from modelreg.findings import Decision, Finding, Kind, Severity, Verdict
+    from modelreg.inspect import inspect_path
+    from modelreg.loading import Registry
+    from modelreg.manifest import IndexEntry, Manifest
+    from modelreg.records import Json, to_json
+    from modelreg.refs import Reference, parse_reference
+    from modelreg.rules import RULES, Mode, Policy, Purpose, Rule, Target, judge, rule
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "modelreg.client.checks": ("Checks",),
+    "modelreg.client.doctor": ("examine",),
+    "modelreg.client.folder": ("is_pulled_folder", "verify_folder"),
+    "modelreg.client.registry": ("default_name",),
+    "modelreg.client.results": (
+        "AliasMoved",
+        "Check",
+        "Pulled",
+        "Pushed",
+        "Swept",
+        "Verified",
+        "Version",
+        "Withdrawn",
+    ),
+    "modelreg.config": ("Setting", "Settings", "load_settings", "masked"),
+    "modelreg.db.migrate": ("SchemaStatus",),
+    "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
+    "modelreg.errors": (
+        "BlobMissingError",
+        "ConflictError",
+        "DatabaseError",
+        "DocumentError",
+        "InspectionError",
+        "LoadError",
+        "ModelregError",
+        "NotFoundError",
+        "RefusedError",
+        "SchemaRevisionError",
+        "StoreError",
+        "UsageError",
+    ),
+    "modelreg.facts": ("Container", "Facts"),
+    "modelreg.findings": ("Decision", "Finding", "Kind", "Severity", "Verdict"),
+    "modelreg.inspect": ("inspect_path",),
+    "modelreg.loading": ("Registry",),
+    "modelreg.manifest": ("IndexEntry", "Manifest"),
+    "modelreg.records": ("Json", "to_json"),
+    "modelreg.refs": ("Reference", "parse_reference"),
+    "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "RULES",
+    "AliasMoved",
+    "BlobMissingError",
+    "Check",
+    "Checks",
+    "ConflictError",
+    "Container",
+    "DatabaseError",
+    "Decision",
+    "Difference",
+    "DocumentError",
+    "Environment",
+    "Facts",
+    "Finding",
+    "IndexEntry",
+    "InspectionError",
+    "Json",
+    "Kind",
+    "LoadError",
+    "Manifest",
+    "Mode",
+    "ModelregError",
+    "NotFoundError",
+    "Policy",
+    "Pulled",
+    "Purpose",
+    "Pushed",
+    "Reference",
+    "RefusedError",
+    "Registry",
+    "Rule",
+    "SchemaRevisionError",
+    "SchemaStatus",
+    "Setting",
+    "Settings",
+    "Severity",
+    "StoreError",
+    "Swept",
+    "Target",
+    "UsageError",
+    "Verdict",
+    "Verified",
+    "Version",
+    "Withdrawn",
+    "__version__",
+    "capture",
+    "default_name",
+    "diff",
+    "examine",
+    "inspect_path",
+    "is_pulled_folder",
+    "judge",
+    "load_settings",
+    "masked",
+    "parse_reference",
+    "resolve_target",
+    "rule",
+    "to_document",
+    "to_json",
+    "verify_folder",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

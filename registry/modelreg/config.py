@@ -358,8 +358,7 @@ def login_name(environ: Mapping[str, str]) -> str:
 
 # --- showing ----------------------------------------------------------------------------------------------------------
 
-_AUTHORITY_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@?#\s]*:)(?P<password>[^/?#\s]*)(?=@)")
-_STRAY_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@?#\s]*:)(?![0-9]*(/|$))(?P<password>[^\s]*)(?=@)")
+_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@?#\s]*:)(?![0-9]+(/|$))\S*(?=@)")
 _SECRET = re.compile(
     r"(?P<head>[?&;][^=&;\s]*(pass|pwd|secret|token|key|sig|credential)[^=&;\s]*=)[^&;#\s]*", re.IGNORECASE
 )
@@ -368,8 +367,6 @@ _SECRET = re.compile(
 def masked(url: str) -> str:
     """``url`` with ``***`` for the password and for each secret of its query, fit to be shown or logged.
 
-    A password that holds an unescaped ``/``, ``?`` or ``#`` is masked too, since who writes one means it so.
+    A password reaches to the last ``@``, since one with an unescaped ``@``, ``/``, ``?`` or ``#`` must not show either.
     """
-    shown, count = _AUTHORITY_PASSWORD.subn(r"\g<head>***", url)
-    shown = shown if count else _STRAY_PASSWORD.sub(r"\g<head>***", url)
-    return _SECRET.sub(r"\g<head>***", shown)
+    return _SECRET.sub(r"\g<head>***", _PASSWORD.sub(r"\g<head>***", url))

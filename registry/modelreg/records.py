@@ -49,7 +49,7 @@ def _normal(value: Json, place: str) -> Json:
             return value
         case str():
             return _text(value, place)
-        case list() | tuple():
+        case list():
             return [_normal(item, f"{place}[{index}]") for index, item in enumerate(value)]
         case dict():
             normal = {_text(key, place): _normal(item, f"{place}.{key}") for key, item in value.items()}
@@ -151,7 +151,7 @@ class _Field:
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[_Field, ...]:
+def _fields(kind: Any) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(kind)
     return tuple(
         _Field(

@@ -42,10 +42,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, and the manifest that it speaks of (``None`` if that could not be believed)."""
+    """A verdict, and the manifest that it speaks of with its exact bytes (``None`` if that could not be believed)."""
 
     verdict: Verdict
     manifest: Manifest | None
+    manifest_bytes: bytes = b""
 
 
 def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgement:
@@ -60,7 +61,7 @@ def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgeme
         *policy.settle(_withdrawal(evidence.index)),
         *judge(manifest.facts, policy, target, manifest.push),
     )
-    return Judgement(Verdict(findings, name), manifest)
+    return Judgement(Verdict(findings, name), manifest, evidence.manifest or b"")
 
 
 def _believe(evidence: Evidence) -> tuple[Manifest | None, Finding | None]:

@@ -69,7 +69,7 @@ def test_flag_beats_environment_beats_project_beats_user_beats_default(project: 
     project_file.write_text('target = "/by-project"\n')
     flags, variable = {"target": "by-flag"}, {"MODELREG_TARGET": "by-variable"}
 
-    seen = [_load(project, flags, **variable).target, _load(project, **variable).target, _load(project).target]
+    seen = [_load(project, flags, **variable).target, _load(project, None, **variable).target, _load(project).target]
     project_file.unlink()
     seen.append(_load(project).target)
     user_file.unlink()
@@ -162,7 +162,9 @@ def test_a_relative_path_in_a_file_is_relative_to_that_file(
 def test_a_text_is_read_by_the_kind_of_its_setting(flag: str, text: str, expected: object, project: Path) -> None:
     """Lists are separated by commas; truth has its usual spellings."""
     by_flag = {setting.name: setting.value for setting in _load(project, {flag: text})}
-    by_variable = {setting.name: setting.value for setting in _load(project, **{f"MODELREG_{flag.upper()}": text})}
+    by_variable = {
+        setting.name: setting.value for setting in _load(project, None, **{f"MODELREG_{flag.upper()}": text})
+    }
     assert by_flag[flag] == expected == by_variable[flag]
 
 
@@ -183,7 +185,7 @@ def test_a_text_is_read_by_the_kind_of_its_setting(flag: str, text: str, expecte
         ("[home]\nx = 1", "home is {'x': 1} where a text belongs", 'home = "..."'),
         ('storage_url = "s3:bucket"', "storage_url is 's3:bucket' where a URL or a path belongs", "s3://..."),
         ("target = current", "not valid TOML", "settings look like"),
-        ("\n\nx = 'é\n", "line 3", "settings look like"),
+        ("# é\n\nallow = 1 2\n", "line 3", "settings look like"),
     ],
 )
 def test_a_file_that_cannot_be_taken_as_it_is_is_an_error_that_names_it(

@@ -167,6 +167,12 @@ def _read_bounded(process: subprocess.Popen[bytes], deadline: float) -> tuple[by
     return bytes(kept["output"]), bytes(kept["complaint"]), within
 
 
+def _reason(complaint: str) -> str:
+    """The telling line of what a program wrote to its standard error: the last of a traceback, else the first."""
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()] or ["it said nothing"]
+    return lines[-1 if "Traceback" in complaint else 0][:200]
+
+
 def _understand(executable: Path, answer: _Answer, timeout_s: float) -> Environment:
     """The document in ``answer``: its last line, since a start-up file of that Python may print above it."""
     try_it = f"{executable} -E -s -c 'import sys; print(sys.version)'"
@@ -176,8 +182,7 @@ def _understand(executable: Path, answer: _Answer, timeout_s: float) -> Environm
     if answer.status is None:
         raise UsageError(f"{executable} did not answer within {timeout_s:g} s", hint=f"try: {try_it}")
     if answer.status != 0:
-        lines = answer.complaint.decode("utf-8", "replace").split("\n")
-        reason = next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it said nothing")
+        reason = _reason(answer.complaint.decode("utf-8", "replace"))
         raise UsageError(f"{executable} is no working Python, status {answer.status}: {reason}", hint=f"try: {try_it}")
     line = answer.output.strip().rpartition(b"\n")[2]
     try:

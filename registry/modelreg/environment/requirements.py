@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PINS_MAX = 20_000
 
-_PYTHON_LINE = re.compile(r"^\s*#+[ \t]*python[ \t]*={2,3}[ \t]*(?P<version>\S+)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_PYTHON_LINE = re.compile(r"^\s*#+[ \t]*python[ \t]*={2,3}[ \t]*(?P<version>\S+)\s*$", re.MULTILINE | re.IGNORECASE)
 _PYTHON = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+((a|b|rc)[0-9]+)?)?", re.ASCII)
 _LOCK = re.compile(r"^\[\[packages?\]\]", re.MULTILINE)
 _OPTIONS = re.compile(r"\s--?[a-z].*$", re.DOTALL)

@@ -17,7 +17,7 @@ import binascii
 from dataclasses import dataclass
 
 from modelreg.inspect import limits
-from modelreg.inspect.marshalled import Code, Layout, MarshalError, Parsed, parse_code
+from modelreg.inspect.marshalled import Layout, MarshalError, Parsed, parse_code
 
 PY2 = ("2.7",)
 """No Keras ever ran on an older Python 2."""
@@ -29,7 +29,6 @@ _PY310 = ("3.10",)
 _PY311_ON = ("3.11", "3.12", "3.13", "3.14", "3.15")
 
 _RETURN_VALUE = 83
-_POP_TOP = 1
 
 
 class BytecodeError(ValueError):
@@ -38,7 +37,7 @@ class BytecodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StoredFunction:
-    """``pythons`` are the versions ``X.Y`` that can have written it, oldest first; ``names`` its globals and attributes."""
+    """``pythons`` are the versions ``X.Y`` that can have written it, oldest first; ``names``: globals, attributes."""
 
     pythons: tuple[str, ...]
     names: tuple[str, ...]
@@ -112,7 +111,11 @@ def _py38_to_310(parsed: Parsed) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Prologue:
-    """Numbers of the instructions that can stand before a function's first RESUME, and of RESUME itself."""
+    """Numbers of the instructions that can stand before a function's first RESUME, and of RESUME itself.
+
+    Source: ``opcode.opmap`` of CPython 3.11.7, 3.12.1 and 3.13.0; order of ``insert_prefix_instructions`` in
+    ``Python/compile.c`` (3.11) and ``Python/flowgraph.c`` (3.12 on).
+    """
 
     pythons: tuple[str, ...]
     resume: int
@@ -121,15 +124,44 @@ class _Prologue:
     return_generator: int
     pop_top: int
 
+    def matches(self, code: bytes) -> bool:
+        """Whether ``code`` begins with nothing but these up to a RESUME 0."""
+        before = {(self.return_generator, 0), (self.pop_top, 0)}
+        for opcode, argument in zip(code[::2], code[1::2], strict=False):
+            if opcode == self.resume:
+                return argument == 0
+            is_copy = opcode == self.copy_free_vars and argument > 0
+            if not (is_copy or opcode == self.make_cell or (opcode, argument) in before):
+                return False
+        return False
+
 
 _PROLOGUES = (
     _Prologue(("3.11", "3.12"), resume=151, copy_free_vars=149, make_cell=135, return_generator=75, pop_top=1),
-    _Prologue(("3.13",), resume=149, copy_free_vars=62, make_cell=94, return_generator=36, pop_top=32),
+    _Prologue(("3.13",), resume=149, copy_free_vars=62, make_cell=94, return_generator=35, pop_top=32),
 )
+_RESUME_SINCE_314 = 128
 
 
 def _py311_on(parsed: Parsed) -> tuple[str, ...]:
-    return _PY311_ON
+    """The versions that all code objects agree on, told by the number of the first RESUME."""
+    common = set(_PY311_ON)
+    for code in parsed.all_codes:
+        common &= set(_py311_prologue(code.code))
+    return tuple(python for python in _PY311_ON if python in common)
+
+
+def _py311_prologue(code: bytes) -> tuple[str, ...]:
+    """The versions by one code object; all of them where its beginning is unknown (a very large closure, say).
+
+    128 is RESUME since 3.14, where compiled code has no number above it; in 3.11 to 3.13 it stands for others.
+    """
+    if len(code) % 2:
+        return ()
+    for prologue in _PROLOGUES:
+        if prologue.matches(code):
+            return prologue.pythons
+    return ("3.14", "3.15") if code[:2] == bytes([_RESUME_SINCE_314, 0]) else _PY311_ON
 
 
 _LAYOUTS = (

@@ -6,8 +6,8 @@ Invariants:
 * No link is followed but hard ones, so that nothing outside the file is opened (CVE-2026-1669).
 * Every walk is bounded, cycles included, and sorted, so that the same bytes always give the same facts.
 
-Source of the layout: ``keras/src/legacy/saving/legacy_h5_format.py`` and ``keras/src/saving/saving_lib.py`` (Keras 3.15),
-``keras/engine/saving.py`` (Keras 2.2.4).  Only the child process imports this module.
+Source of the layout: ``keras/src/legacy/saving/legacy_h5_format.py`` and ``keras/src/saving/saving_lib.py`` (Keras
+3.15), ``keras/engine/saving.py`` (Keras 2.2.4).  Only the child process imports this module.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class _Reader:
         names = [name for name, _ in _links(root)]
         self.contents.container = self._container(root, names)
         self._walk(root)
-        if self.contents.container is Container.HDF5 and any(_V3_VARIABLE.search(t.path) for t in self.contents.tensors):
+        if self.contents.container is Container.HDF5 and any(
+            _V3_VARIABLE.search(t.path) for t in self.contents.tensors
+        ):
             self.contents.container = Container.KERAS_V3_WEIGHTS
 
     def _read_attributes(self, root: h5g.GroupID) -> None:
@@ -130,7 +132,9 @@ class _Reader:
         if attribute.get_type().get_class() != h5t.STRING:
             self._hazard(HazardKind.NON_NUMERIC_DATASET, f"attribute {name}", "holds no text where Keras writes text")
             return None
-        too_big = attribute.get_storage_size() > size_bytes_max or attribute.get_space().get_simple_extent_npoints() > 4096
+        too_big = (
+            attribute.get_storage_size() > size_bytes_max or attribute.get_space().get_simple_extent_npoints() > 4096
+        )
         value = b"" if too_big else _as_bytes(h5py.Group(place).attrs[name])
         if too_big or len(value) > size_bytes_max:
             self._hazard(HazardKind.TOO_MUCH, f"attribute {name}", f"longer than {size_bytes_max:,} bytes, not read")

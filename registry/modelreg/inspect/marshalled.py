@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from modelreg.inspect import limits
 
@@ -45,7 +46,7 @@ class Other:
     kind: str
 
 
-Value = Text | bytes | Other | tuple["Value", ...] | "Code"
+Value: TypeAlias = "Text | bytes | Other | tuple[Value, ...] | Code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +172,26 @@ class _Reader:
             return self.sequence(kind, depth)
         if kind == "c":
             return self.code(depth)
-        if kind == "l":
-            self.take(2 * abs(self.integer()))
-        elif kind in "fx":
-            for _ in range("fx".index(kind) + 1):
-                self.take(self.integer(1))
-        elif kind == "{":
-            self.mapping(depth)
-        elif kind == ":":
-            for _ in range(3):
-                self.value(depth + 1)
-        else:
-            raise MarshalError(f"type code {kind!r} at byte {self.offset - 1:,}")
+        self.skip(kind, depth)
         return Other(kind)
+
+    def skip(self, kind: str, depth: int) -> None:
+        """Pass over a value that is not kept."""
+        match kind:
+            case "l":
+                self.take(2 * abs(self.integer()))
+            case "f":
+                self.take(self.integer(1))
+            case "x":
+                self.take(self.integer(1))
+                self.take(self.integer(1))
+            case "{":
+                self.mapping(depth)
+            case ":":
+                for _ in range(3):
+                    self.value(depth + 1)
+            case _:
+                raise MarshalError(f"type code {kind!r} at byte {self.offset - 1:,}")
 
     def text(self, kind: str) -> Value:
         piece = self.take(self.integer(_TEXT_SIZE_FIELDS[kind]))
@@ -225,24 +233,32 @@ class _Reader:
         code, consts, names = values[:3]
         if self.layout is Layout.PY311:
             variables, kinds, filename, name, qualname = values[3:]
-            strings, tuples, blobs = [filename, name, qualname], [names, variables], [code, kinds, *tables]
+            for blob in (kinds, tables[1]):
+                _blob(blob)
+            self.string(qualname)
+            self.strings(variables)
         else:
             *variable_tuples, filename, name = values[3:]
-            strings, tuples, blobs = [filename, name], [names, *variable_tuples], [code, *tables]
-        if not isinstance(consts, tuple) or not all(isinstance(blob, bytes) for blob in blobs):
-            raise MarshalError("a part of a code object has the wrong type")
-        texts = [self.string(item) for item in strings]
-        for items in tuples:
-            if not isinstance(items, tuple):
-                raise MarshalError("a part of a code object has the wrong type")
-            for item in items:
-                self.string(item)
-        assert isinstance(code, bytes)
-        assert isinstance(names, tuple)
-        assert isinstance(tables[0], bytes)
-        used = tuple(self.string(item) for item in names)
-        is_old = isinstance(strings[1], Text) and strings[1].is_old
-        return Code(self.layout, code, consts, used, texts[0], texts[1], tables[0], is_old)
+            for variables in variable_tuples:
+                self.strings(variables)
+        if not isinstance(consts, tuple):
+            raise MarshalError("the constants of a code object are not a tuple")
+        return Code(
+            self.layout,
+            _blob(code),
+            consts,
+            self.strings(names),
+            self.string(filename),
+            self.string(name),
+            _blob(tables[0]),
+            has_old_text=isinstance(name, Text) and name.is_old,
+        )
+
+    def strings(self, value: Value) -> tuple[str, ...]:
+        """A tuple of names."""
+        if not isinstance(value, tuple):
+            raise MarshalError("the names of a code object are not a tuple")
+        return tuple(self.string(item) for item in value)
 
     def string(self, value: Value) -> str:
         """Text as the layout has it for names: bytes in Python 2, text since."""
@@ -251,3 +267,9 @@ class _Reader:
         if self.layout is not Layout.PY2 and isinstance(value, Text):
             return value.value
         raise MarshalError("a name of a code object is not text")
+
+
+def _blob(value: Value) -> bytes:
+    if not isinstance(value, bytes):
+        raise MarshalError("the instructions or a table of a code object are not bytes")
+    return value

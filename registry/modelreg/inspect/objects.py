@@ -27,11 +27,12 @@ def custom_object(
     registered = registered_name if isinstance(registered_name, str) else None
     if registered is None and ">" in name:
         registered = name
-    package, _, bare = name.rpartition(">")
+    bare = name.rpartition(">")[2]
     if _is_keras_own(bare, role, module, registered, has_module=has_module):
         return None
-    if registered in (bare, "function"):
-        registered = None
+    if module == "builtins":
+        # A function by name: these two are fillers that say nothing about it.
+        module, registered = None, None if registered == "function" else registered
     return CustomObject(plain(bare), role, where, _plain(module), _plain(registered))
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from modelreg.facts import DefectKind
 from modelreg.inspect import limits
-from modelreg.inspect.onnx import looks_like_onnx
 from modelreg.inspect.source import SourceFile
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -64,7 +63,13 @@ def sniff(file: SourceFile) -> Sniffed:
         return Sniffed(Format.ZIP, start)
     if head[4:8] == b"TFL3":
         return Sniffed(Format.TFLITE)
-    return _sniff_defect(file, head) or Sniffed(Format.ONNX if looks_like_onnx(head) else Format.OPAQUE)
+    return _sniff_defect(file, head) or Sniffed(Format.ONNX if _is_onnx(head) else Format.OPAQUE)
+
+
+def _is_onnx(head: bytes) -> bool:
+    from modelreg.inspect.onnx import looks_like_onnx  # loaded only where nothing else fits
+
+    return looks_like_onnx(head)
 
 
 # HDF5
@@ -191,7 +196,7 @@ def _sniff_gzip(head: bytes) -> Sniffed | None:
         return Sniffed(Format.OPAQUE, 0, DefectKind.GZIP, "gzip-compressed TFLite")
     if inner[257:262] == b"ustar":
         return Sniffed(Format.OPAQUE, 0, DefectKind.GZIP, "a gzip-compressed tar archive")
-    if looks_like_onnx(inner):
+    if _is_onnx(inner):
         return Sniffed(Format.OPAQUE, 0, DefectKind.GZIP, "gzip-compressed ONNX")
     return None
 

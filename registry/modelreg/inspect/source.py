@@ -110,5 +110,5 @@ class _Window(_Positioned):
 
 
 class _Unread(_Positioned):
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:  # noqa: ARG002  (the base class's signature)
         raise io.UnsupportedOperation("this file was given by path and size only")

@@ -30,8 +30,8 @@ from modelreg.digest.streams import (
     transfer,
 )
 from modelreg.errors import BlobMissingError, ConflictError, ModelregError, StoreError
-from modelreg.store.base import BlobInfo, StoreProperties
 from modelreg.files import clone_file, fsync_folder, make_folder, start_writeback
+from modelreg.store.base import BlobInfo, StoreProperties
 
 FORMAT = "modelreg-store 1\n"
 

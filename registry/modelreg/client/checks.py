@@ -1,0 +1,79 @@
+"""From what a caller gives and what the settings say to a policy and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypedDict, Unpack
+
+from modelreg.config import Settings
+from modelreg.environment import resolve_target
+from modelreg.errors import RefusedError
+from modelreg.findings import Decision, Finding, Verdict
+from modelreg.manifest import Manifest
+from modelreg.rules import Mode, Policy, Purpose, Target, rule_ids
+from modelreg.verify import Judgement
+
+
+class Checks(TypedDict, total=False):
+    """How strictly to judge; the keyword arguments of every method that judges.
+
+    ``mode``: ``verify`` turns warnings into refusals, ``no-verify`` turns all but the checks of the bytes off.
+    ``target``: the environment to judge for (``current``, ``none``, a document, an interpreter, a requirements text).
+    ``allow`` and ``strict``: rule ids whose findings only inform, or refuse.
+    ``provides``: the custom objects that the loader has; an empty tuple says that it has none.
+    """
+
+    mode: Mode
+    target: str | None
+    allow: Iterable[str]
+    strict: Iterable[str]
+    provides: Iterable[str] | None
+
+
+def policy_of(settings: Settings, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]) -> Policy:
+    """The policy that arguments and settings make together; an argument wins over the settings for its rule."""
+    allow, strict = checks.get("allow", ()), checks.get("strict", ())
+    given_allow, given_strict = rule_ids(allow, option="--allow"), rule_ids(strict, option="--strict")
+    set_allow = rule_ids(settings.allow.value, option="--allow") - given_strict
+    set_strict = rule_ids(settings.strict.value, option="--strict") - given_allow
+    provides = checks.get("provides")
+    provided = settings.provides.value if provides is None else provides
+    return Policy(
+        purpose=purpose,
+        mode=checks.get("mode", Mode.DEFAULT),
+        allow=given_allow | set_allow,
+        strict=given_strict | set_strict,
+        provides=None if provided is None else frozenset(provided),
+        require_signature=settings.require_signature.value,
+        safe_mode=safe_mode,
+    )
+
+
+def target_of(text: str | None, settings: Settings) -> Target | None:
+    """The target that ``text`` or else the settings name; ``None`` for ``none``."""
+    name = settings.target.value if text is None else text
+    environment = resolve_target(name)
+    if environment is None:
+        return None
+    return Target(name, environment, is_implied=text is None and settings.target.source == "default")
+
+
+def accepted(judgement: Judgement, what: str) -> Manifest:
+    """The judged manifest; raises ``RefusedError`` that starts with ``what`` if the verdict refuses."""
+    refuse(judgement.verdict, what)
+    assert judgement.manifest is not None  # noqa: S101 - a verdict without a manifest is a refusal
+    return judgement.manifest
+
+
+def accepted_bytes(verdict: Verdict, findings: Iterable[Finding], what: str) -> Verdict:
+    """``verdict`` with what the bytes had to say; raises ``RefusedError`` if that refuses."""
+    complete = verdict.with_findings(findings)
+    refuse(complete, what)
+    return complete
+
+
+def refuse(verdict: Verdict, what: str) -> None:
+    """Raise ``RefusedError`` if ``verdict`` refuses, with the gravest finding as its message."""
+    if verdict.decision is Decision.REFUSED:
+        first = verdict.refusals[0]
+        raise RefusedError(f"{what}: {first.message}", verdict=verdict, hint=first.fix)

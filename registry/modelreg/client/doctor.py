@@ -1,0 +1,107 @@
+"""The doctor: says whether a registry can be used, and what is in the way, without changing it."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from modelreg.client.results import Check
+from modelreg.client.stores import open_store
+from modelreg.config import Settings, masked
+from modelreg.errors import ModelregError
+from modelreg.store.base import Store
+
+_DISTRIBUTIONS = (
+    "modelreg",
+    "sqlalchemy",
+    "alembic",
+    "h5py",
+    "blake3",
+    "typer",
+    "tensorflow-cpu",
+    "tensorflow",
+    "keras",
+)
+_CLOCK_EPOCH_MIN = 1_735_689_600
+"""2025-01-01: no manifest of this program can be older, so a clock before it is wrong."""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check in order; none raises, and a probe blob in the store is removed again."""
+    yield Check("python", None, f"{platform.python_version()} on {platform.platform()}")
+    for name in _DISTRIBUTIONS:
+        found = _version(name)
+        if found is not None:
+            yield Check(name, None, found)
+    yield _guarded("database", lambda: _database(settings))
+    yield _guarded("store", lambda: _store(settings))
+    yield _clock()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except ModelregError as error:
+        return Check(name, ok=False, detail=error.message, hint=error.hint)
+
+
+def _database(settings: Settings) -> Check:
+    from modelreg.db import migrate
+    from modelreg.db.session import Session
+
+    session = Session(settings.database_url.value)
+    try:
+        status = migrate.status(session)
+    finally:
+        session.close()
+    if status.found is None:
+        return Check("database", None, f"{session.shown_url}: not there yet; the first push makes it")
+    detail = f"{session.shown_url}: schema revision {status.found}"
+    if status.is_current:
+        return Check("database", ok=True, detail=detail)
+    return Check("database", ok=False, detail=f"{detail}, {status.wanted} is needed", hint="modelreg db upgrade")
+
+
+def _store(settings: Settings) -> Check:
+    url = masked(settings.storage_url.value)
+    try:
+        store = open_store(settings.storage_url.value, create=False)
+    except ModelregError as error:
+        if error.hint == "push a model to make one":
+            return Check("store", None, f"{url}: not there yet; the first push makes it")
+        raise
+    return Check("store", ok=True, detail=f"{url}: {_probe(store)}")
+
+
+def _probe(store: Store) -> str:
+    """Write a blob of random bytes, read it, write it again, remove it."""
+    data = b"modelreg doctor " + secrets.token_bytes(16)
+    with store.writing():
+        sha256 = store.put(data)
+        try:
+            if store.read(sha256, len(data)) != data or store.put(data) != sha256:
+                raise ModelregError("the store returned other bytes than it was given")
+        finally:
+            store.delete(sha256)
+    properties = store.properties
+    return f"writable, {'create-only' if properties.create_only else 'NOT create-only'}, " + (
+        "durable" if properties.durable else "not durable"
+    )
+
+
+def _clock() -> Check:
+    now = time.time()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    if now < _CLOCK_EPOCH_MIN:
+        return Check("clock", ok=False, detail=f"{shown} cannot be right", hint="set the system's clock")
+    return Check("clock", ok=True, detail=shown)

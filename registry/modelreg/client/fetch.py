@@ -1,0 +1,177 @@
+"""The way out: fetch a judged version's files, every chunk verified on arrival, and re-check what is already there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelreg.client.placement import as_placement_error
+from modelreg.digest.streams import (
+    ChunkMismatchError,
+    Descriptor,
+    Progress,
+    Reader,
+    SizeChangedError,
+    Writer,
+    ingest,
+    transfer,
+)
+from modelreg.errors import BlobMissingError
+from modelreg.files import start_writeback
+from modelreg.findings import Finding
+from modelreg.manifest import SIDE_FOLDER, FileEntry, Manifest
+from modelreg.rules import Policy
+from modelreg.store.base import BlobReader, Store
+from modelreg.verify import foreign_file, missing_file, wrong_chunks, wrong_sha256, wrong_size
+
+MANIFEST_NAME = "manifest.json"
+PARALLEL_FROM_BYTES = 4 * 1024 * 1024
+"""Below this a file is checked sooner than threads are started."""
+
+
+def fetch_files(
+    store: Store, manifest: Manifest, folder: Path, *, full: bool, progress: Progress | None
+) -> tuple[Finding, ...]:
+    """Write the files of ``manifest`` below ``folder``, verified; returns what is wrong, empty if all is well."""
+    findings: list[Finding] = []
+    for entry in manifest.files:
+        target = folder / entry.path
+        with _blob(store, entry) as blob:
+            if blob is None:
+                findings.append(missing_file(entry))
+            elif blob.size_bytes != entry.size_bytes:
+                findings.append(wrong_size(entry, blob.size_bytes))
+            else:
+                with as_placement_error(target):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    findings += _fetch_file(blob, manifest, entry, target, full=full, progress=progress)
+    return tuple(findings)
+
+
+@contextlib.contextmanager
+def _blob(store: Store, entry: FileEntry) -> Iterator[BlobReader | None]:
+    try:
+        blob = store.open(entry.sha256)
+    except BlobMissingError:
+        yield None
+        return
+    try:
+        yield blob
+    finally:
+        blob.close()
+
+
+def _fetch_file(
+    blob: BlobReader, manifest: Manifest, entry: FileEntry, target: Path, *, full: bool, progress: Progress | None
+) -> list[Finding]:
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        staged = Descriptor(descriptor)
+        if blob.clone_to(descriptor):
+            findings = check_bytes(staged, manifest, entry, full=full, progress=progress)
+        else:
+            sink = start_writeback(staged, entry.size_bytes)
+            findings = check_bytes(blob, manifest, entry, sink=sink, full=full, progress=progress)
+        os.fsync(descriptor)
+        return findings
+    finally:
+        os.close(descriptor)
+
+
+def check_bytes(
+    source: Reader,
+    manifest: Manifest,
+    entry: FileEntry,
+    *,
+    sink: Writer | None = None,
+    full: bool,
+    progress: Progress | None,
+) -> list[Finding]:
+    """Check one file's bytes against its entry, copying them to ``sink``: the chunks, and with ``full`` the SHA-256."""
+    try:
+        if not full:
+            workers = None if entry.size_bytes >= PARALLEL_FROM_BYTES else 1
+            transfer(source, entry.digest, sink=sink, progress=progress, workers=workers)
+            return []
+        actual = ingest(source, entry.size_bytes, sink=sink, progress=progress)
+    except ChunkMismatchError as error:
+        return list(wrong_chunks(manifest, entry, error.indices))
+    except SizeChangedError as error:
+        return [wrong_size(entry, error.size_bytes)]
+    if actual.sha256 == entry.sha256:
+        return []
+    if actual.chunk_size_bytes != entry.chunk_size_bytes:
+        return [wrong_sha256(entry, actual.sha256)]
+    pairs = enumerate(zip(actual.chunks, entry.chunks, strict=True))
+    differing = [index for index, (here, there) in pairs if here != there]
+    return [*wrong_chunks(manifest, entry, differing), wrong_sha256(entry, actual.sha256)]
+
+
+def check_stored(store: Store, manifest: Manifest, *, full: bool, progress: Progress | None) -> tuple[Finding, ...]:
+    """Check every stored byte of a version without copying it anywhere."""
+    findings: list[Finding] = []
+    for entry in manifest.files:
+        with _blob(store, entry) as blob:
+            if blob is None:
+                findings.append(missing_file(entry))
+            elif blob.size_bytes != entry.size_bytes:
+                findings.append(wrong_size(entry, blob.size_bytes))
+            else:
+                findings += check_bytes(blob, manifest, entry, full=full, progress=progress)
+    return tuple(findings)
+
+
+def check_folder(
+    folder: Path, manifest: Manifest, policy: Policy, *, full: bool, progress: Progress | None
+) -> tuple[Finding, ...]:
+    """Check a pulled folder: every file of the manifest, and nothing beside them."""
+    findings: list[Finding] = []
+    for entry in manifest.files:
+        findings += _check_placed(folder / entry.path, manifest, entry, full=full, progress=progress)
+    known = {entry.path for entry in manifest.files}
+    findings += [foreign_file(path, policy) for path in _walk_files(folder) if path not in known]
+    return tuple(findings)
+
+
+def _check_placed(
+    place: Path, manifest: Manifest, entry: FileEntry, *, full: bool, progress: Progress | None
+) -> list[Finding]:
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return [missing_file(entry)]
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return [missing_file(entry)]
+        if status.st_size != entry.size_bytes:
+            return [wrong_size(entry, status.st_size)]
+        return check_bytes(Descriptor(descriptor), manifest, entry, full=full, progress=progress)
+    finally:
+        os.close(descriptor)
+
+
+def _walk_files(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        if here == folder:
+            folders[:] = [name for name in folders if name != SIDE_FOLDER]
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in sorted((*names, *links)):
+            yield (here / name).relative_to(folder).as_posix()
+
+
+def write_side_folder(folder: Path, manifest: bytes) -> None:
+    """Keep the manifest beside the model, so that it can be verified with no registry and no network."""
+    side = folder / SIDE_FOLDER
+    with as_placement_error(folder):
+        side.mkdir()
+        descriptor = os.open(side / MANIFEST_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            Descriptor(descriptor).write_from(memoryview(manifest), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

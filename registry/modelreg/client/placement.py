@@ -1,0 +1,164 @@
+"""Putting a verified folder in place: staged beside the destination, then renamed, whole or not at all.
+
+Invariants: the destination is either exactly what it was or exactly what was verified; whatever interrupts the work,
+only a hidden staging folder can be left, and the next pull beside it removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelreg.errors import ConflictError, ModelregError
+from modelreg.files import fsync_folder, make_folder
+
+_RENAME_EXCHANGE = 2
+_RENAME_SWAP = 2
+_AT_FDCWD = {"linux": -100, "darwin": -2}
+
+
+class PlacementError(ModelregError):
+    """The destination cannot be written: disk full, read-only, no rights."""
+
+    code = "destination"
+
+
+def check_destination(destination: Path, *, force: bool) -> None:
+    """Raise ``ConflictError`` if ``destination`` is in the way and may not be replaced."""
+    if not os.path.lexists(destination):
+        return
+    if destination.is_symlink() or not destination.is_dir():
+        raise ConflictError(f"{str(destination)!r} exists and is not a folder", hint="give another folder with -o")
+    if not any(destination.iterdir()):
+        return
+    if not force:
+        raise ConflictError(
+            f"{str(destination)!r} exists and is not empty",
+            hint="give another folder with -o, or --force to replace it as a whole",
+        )
+    real = destination.resolve()
+    if real in (Path.home().resolve(), *(Path.cwd().resolve(), *Path.cwd().resolve().parents)) or real.is_mount():
+        raise ConflictError(
+            f"--force would replace {str(real)!r} as a whole, which is your home, a mount point or where you are",
+            hint="give a folder of its own with -o",
+        )
+
+
+@contextlib.contextmanager
+def staging_folder(destination: Path) -> Iterator[Path]:
+    """A private folder beside ``destination``, on the same file system; gone at the end unless it was placed."""
+    parent = destination.parent
+    prefix = f".{destination.name}.modelreg-"
+    with as_placement_error(destination):
+        make_folder(parent.absolute())
+        _remove_abandoned(parent, prefix)
+        staging = parent / f"{prefix}{secrets.token_hex(8)}"
+        staging.mkdir(mode=0o700)
+    lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not staging.is_dir():
+            raise ConflictError(f"another pull to {str(destination)!r} is at work", hint="try again when it is done")
+        yield staging
+    finally:
+        os.close(lock)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove staging folders of pulls that died: nobody holds their lock."""
+    for leftover in parent.glob(f"{_glob_quoted(prefix)}*"):
+        try:
+            lock = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(leftover, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+
+
+def _glob_quoted(text: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in text)
+
+
+def place(staging: Path, destination: Path) -> None:
+    """Make everything in ``staging`` durable and give it the name ``destination``, replacing what is there at once."""
+    with as_placement_error(destination):
+        for folder, _, _ in os.walk(staging):
+            fsync_folder(Path(folder))
+        staging.chmod(0o777 & ~_umask())
+        if destination.is_dir() and any(destination.iterdir()):
+            _exchange(staging, destination)
+        else:
+            staging.rename(destination)
+        fsync_folder(destination.parent)
+
+
+def _exchange(staging: Path, destination: Path) -> None:
+    """Swap two folders in one step where the system can; ``staging`` then holds the old one, to be removed.
+
+    Where it cannot (no renameat2, or a file system without it), the old folder is moved aside first.
+    """
+    if _swap_at_once(staging, destination):
+        return
+    aside = staging.with_name(staging.name + "-old")
+    destination.rename(aside)
+    try:
+        staging.rename(destination)
+    except OSError:
+        aside.rename(destination)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _swap_at_once(staging: Path, destination: Path) -> bool:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    old, new = os.fsencode(staging), os.fsencode(destination)
+    if sys.platform == "linux" and hasattr(libc, "renameat2"):
+        result = libc.renameat2(_AT_FDCWD["linux"], old, _AT_FDCWD["linux"], new, _RENAME_EXCHANGE)
+    elif sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        result = libc.renamex_np(old, new, _RENAME_SWAP)
+    else:
+        return False
+    if result == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(destination))
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def as_placement_error(destination: Path) -> Iterator[None]:
+    """Operating-system errors at the destination as ``PlacementError``, with the system's reason."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "free some space there, or give another folder with -o",
+            errno.EDQUOT: "the quota is used up; give another folder with -o",
+            errno.EROFS: "the file system is mounted read-only; give another folder with -o",
+            errno.EACCES: "you have no right to write there; give another folder with -o",
+        }
+        raise PlacementError(
+            f"cannot write to {str(destination)!r}: {error.strerror or error}", hint=hints.get(error.errno or 0)
+        ) from error

@@ -1,0 +1,184 @@
+"""The way in: stage while hashing, inspect the staged copy, judge, publish, commit.
+
+Until the commit nothing is visible; after it everything is there.  A crash leaves blobs that no version names, which a
+sweep removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from modelreg.client.artifact import SourceFile, open_artifact
+from modelreg.client.results import Pushed
+from modelreg.db.records import Index
+from modelreg.digest import BlobDigest
+from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
+from modelreg.environment import Environment, capture
+from modelreg.errors import ConflictError, RefusedError
+from modelreg.facts import Facts
+from modelreg.findings import Decision, Verdict
+from modelreg.inspect import Inspector
+from modelreg.manifest import FileEntry, Manifest, manifest_digest
+from modelreg.rules import Policy, judge
+from modelreg.store.base import StagedBlob, Store
+
+CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """A checked request; ``environment`` is the push environment, or ``current`` to capture it."""
+
+    path: Path
+    model: str
+    policy: Policy
+    pushed_by: str
+    aliases: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    environment: Environment | str | None = CURRENT
+    tool: str = ""
+
+
+def utc_now() -> str:
+    """Now, as a manifest writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
+    """Everything that a push finds out, and nothing that it writes."""
+    with Inspector() as inspector, open_artifact(request.path) as files:
+        facts = inspector.inspect([(file.path, file.descriptor) for file in files])
+        verdict = _judge(request, facts)
+        with _as_conflict(request.path):
+            for file in files:
+                ingest(Descriptor(file.descriptor), file.size_bytes, progress=progress)
+        return _result(request, files, facts, verdict)
+
+
+def push(request: PushRequest, store: Store, index: Index, progress: Progress | None) -> Pushed:
+    """Push the artifact; raises ``RefusedError`` with nothing left behind when a rule refuses it."""
+    with (
+        Inspector() as inspector,
+        open_artifact(request.path) as files,
+        store.writing(),
+        contextlib.ExitStack() as stack,
+    ):
+        staged: list[StagedBlob] = []
+        with _as_conflict(request.path):
+            for file in files:
+                blob = store.stage(file.descriptor, file.size_bytes, progress)
+                stack.callback(blob.close)
+                staged.append(blob)
+        facts = inspector.inspect([(file.path, blob.descriptor()) for file, blob in zip(files, staged, strict=True)])
+        verdict = _judge(request, facts)
+        for blob in staged:
+            blob.publish()
+        manifest, digest = _commit(request, store, index, _Content(files, staged, facts, verdict))
+    return _result(request, files, facts, verdict, manifest, digest)
+
+
+@contextlib.contextmanager
+def _as_conflict(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SizeChangedError as error:
+        raise ConflictError(
+            f"{str(path)!r} changed while it was read: {error}", hint="wait until it is written, then push again"
+        ) from None
+
+
+def _judge(request: PushRequest, facts: Facts) -> Verdict:
+    verdict = Verdict(judge(facts, request.policy, target=None, push=None))
+    if verdict.decision is Decision.REFUSED:
+        first = verdict.refusals[0]
+        raise RefusedError(
+            f"{request.path.name!r} was not pushed: {first.message}",
+            verdict=verdict,
+            hint=f"{first.fix} (or --allow {first.rule})",
+        )
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    files: tuple[SourceFile, ...]
+    staged: list[StagedBlob]
+    facts: Facts
+    verdict: Verdict
+
+    def entries(self) -> tuple[FileEntry, ...]:
+        digests: list[BlobDigest] = [blob.digest for blob in self.staged]
+        return tuple(FileEntry.of(file.path, digest) for file, digest in zip(self.files, digests, strict=True))
+
+
+def _commit(request: PushRequest, store: Store, index: Index, content: _Content) -> tuple[Manifest, str]:
+    registry_id = index.registry_id(utc_now())
+    environment = _push_environment(request, content.facts)
+    entries = content.entries()
+    with index.transaction() as transaction:
+        version, previous = transaction.next_version(request.model)
+        manifest = Manifest(
+            registry=registry_id,
+            model=request.model,
+            version=version,
+            previous=previous,
+            created_at=utc_now(),
+            pushed_by=request.pushed_by,
+            files=entries,
+            facts=content.facts,
+            writer=writer_environment(content.facts),
+            push=environment,
+            findings=content.verdict.findings,
+            metadata=request.metadata,
+            tool=request.tool,
+        )
+        data = manifest.to_bytes()
+        digest = manifest_digest(data)
+        store.put(data)
+        transaction.add(manifest, digest)
+        for alias in request.aliases:
+            transaction.move_alias(request.model, alias, version, manifest.created_at)
+    return manifest, digest
+
+
+def _push_environment(request: PushRequest, facts: Facts) -> Environment | None:
+    if request.environment != CURRENT:
+        assert not isinstance(request.environment, str)  # noqa: S101 - for the type checker
+        return request.environment
+    modules = {wanted.module.split(".")[0] for wanted in facts.custom_objects if wanted.module}
+    return capture(modules=sorted(modules))
+
+
+def writer_environment(facts: Facts) -> Environment:
+    """What the file itself tells of where it was written."""
+    told = {"keras": facts.keras_version, "tensorflow": facts.tensorflow_version}
+    return Environment(
+        python=facts.writer_pythons[0] if len(facts.writer_pythons) == 1 else None,
+        distributions={name: version for name, version in told.items() if version},
+        keras_backend=facts.backend,
+    )
+
+
+def _result(
+    request: PushRequest,
+    files: tuple[SourceFile, ...],
+    facts: Facts,
+    verdict: Verdict,
+    manifest: Manifest | None = None,
+    digest: str | None = None,
+) -> Pushed:
+    return Pushed(
+        model=request.model,
+        version=manifest.version if manifest else None,
+        digest=digest,
+        size_bytes=sum(file.size_bytes for file in files),
+        files=len(files),
+        container=facts.container.value,
+        aliases=request.aliases,
+        verdict=verdict,
+        dry_run=manifest is None,
+    )

@@ -1,0 +1,270 @@
+"""The registry: the one place where store, database, inspection, rules and verification meet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack, cast
+
+from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
+from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
+from modelreg.client.placement import check_destination, place, staging_folder
+from modelreg.client.push import PushRequest, push, rehearse, utc_now
+from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
+from modelreg.client.stores import open_store
+from modelreg.config import Settings, load_settings
+from modelreg.digest.streams import Progress
+from modelreg.environment import resolve_target
+from modelreg.errors import BlobMissingError, DocumentError, NotFoundError, UsageError
+from modelreg.manifest import IndexEntry, Manifest, check_metadata
+from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
+from modelreg.refs import parse_alias, parse_name, parse_reference
+from modelreg.rules import Purpose
+from modelreg.store.base import Store
+from modelreg.verify import Evidence, Judgement, verify
+
+TOOL = "modelreg 0.1.0"
+REASON_LENGTH_MAX = 2000
+
+
+class Registry:
+    """A registry of models: a database that lists them and a store that holds their bytes.
+
+    Open one with ``Registry.open``; it can be used as a context manager.  Every method that takes a ``reference``
+    takes what the command line takes (``fraud``, ``fraud:3``, ``fraud@production``, ``fraud@sha256:...``) and raises
+    ``UsageError`` or ``NotFoundError`` for one that names nothing.  What is refused raises ``RefusedError``, which
+    carries the verdict.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        from modelreg.db.records import Index
+        from modelreg.db.session import Session
+
+        self.settings = settings
+        self.store = store
+        self.session = Session(settings.database_url.value)
+        self._index = Index(self.session)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        home: str | Path | None = None,
+        database_url: str | None = None,
+        storage_url: str | None = None,
+        settings: Settings | None = None,
+        create: bool = True,
+    ) -> Self:
+        """Open the registry that the arguments, the environment and the configuration files name.
+
+        An absent registry is made, unless ``create`` is false.  Raises ``SchemaRevisionError`` for a database of an
+        older or newer modelreg, ``DatabaseError`` and ``StoreError`` for what cannot be opened.
+        """
+        from modelreg.db import migrate
+
+        given = {"home": home, "database_url": database_url, "storage_url": storage_url}
+        flags = {name: str(value) for name, value in given.items() if value is not None}
+        settings = settings or load_settings(flags)
+        registry = cls(settings, open_store(settings.storage_url.value, create=create))
+        migrate.require_current(registry.session, create=create)
+        return registry
+
+    def close(self) -> None:
+        """Close the database."""
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def push(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        aliases: Iterable[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        environment: str = "current",
+        allow: Iterable[str] = (),
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Pushed:
+        """Push a file or a folder as the next version of ``name`` (by default the file's stem).
+
+        ``environment`` is where the model was made: ``current``, ``none``, a document, an interpreter or a
+        requirements text.  With ``dry_run`` everything is found out and nothing is written.
+        """
+        path = Path(path)
+        metadata = dict(metadata or {})
+        try:
+            check_metadata(metadata)
+        except DocumentError as error:
+            raise UsageError(error.message) from None
+        request = PushRequest(
+            path=path,
+            model=parse_name(default_name(path) if name is None else name),
+            policy=policy_of(self.settings, Purpose.PUSH, allow=allow),
+            pushed_by=self.settings.user.value,
+            aliases=tuple(sorted({parse_alias(alias) for alias in aliases})),
+            metadata=metadata,
+            environment="current" if environment == "current" else resolve_target(environment),
+            tool=TOOL,
+        )
+        if dry_run:
+            return rehearse(request, progress)
+        return push(request, self.store, self._index, progress)
+
+    def pull(
+        self,
+        reference: str,
+        destination: str | Path | None = None,
+        *,
+        full: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        **checks: Unpack[Checks],
+    ) -> Pulled:
+        """Pull a version into the folder ``destination`` (by default the last part of its name, here).
+
+        The verdict stands before a byte is fetched; each chunk is verified as it arrives; the folder appears whole,
+        or not at all.  ``full`` checks the SHA-256 of every file too.  Raises ``ConflictError`` for a destination
+        that holds something, unless ``force`` says to replace it.
+        """
+        entry, judgement = self.judge(reference, Purpose.PULL, **checks)
+        manifest = accepted(judgement, f"{entry.model}:{entry.version} was not pulled")
+        folder = Path(destination) if destination is not None else Path(entry.model.rsplit("/", 1)[-1])
+        check_destination(folder, force=force)
+        if not dry_run:
+            with staging_folder(folder) as staging:
+                self.fetch(judgement, staging, full=full, progress=progress)
+                write_side_folder(staging, judgement.manifest_bytes)
+                place(staging, folder)
+        return Pulled(
+            model=entry.model,
+            version=entry.version,
+            digest=entry.digest,
+            folder=folder,
+            files=tuple(file.path for file in manifest.files),
+            size_bytes=manifest.size_bytes,
+            verdict=judgement.verdict,
+            dry_run=dry_run,
+        )
+
+    def fetch(
+        self, judgement: Judgement, folder: Path, *, full: bool = False, progress: Progress | None = None
+    ) -> Manifest:
+        """Write the files of a judged version below ``folder``, verified; raises ``RefusedError`` if any byte differs.
+
+        What stands in ``folder`` is to be used only after this returned.
+        """
+        manifest = accepted(judgement, "the version is refused")
+        findings = fetch_files(self.store, manifest, folder, full=full, progress=progress)
+        accepted_bytes(judgement.verdict, findings, f"{manifest.model}:{manifest.version} was not pulled")
+        return manifest
+
+    def verify(
+        self,
+        reference: str,
+        *,
+        full: bool = False,
+        progress: Progress | None = None,
+        **checks: Unpack[Checks],
+    ) -> Verified:
+        """Check a version where it lies in the store, every byte of it; raises ``RefusedError``."""
+        entry, judgement = self.judge(reference, Purpose.PULL, **checks)
+        name = f"{entry.model}:{entry.version}"
+        manifest = accepted(judgement, f"{name} is refused")
+        findings = check_stored(self.store, manifest, full=full, progress=progress)
+        accepted_bytes(judgement.verdict, findings, f"{name} is refused")
+        return Verified(entry.model, entry.version, entry.digest, manifest.size_bytes, full, judgement.verdict)
+
+    def list(self, model: str | None = None) -> tuple[IndexEntry, ...]:
+        """Every version of every model, or of one; raises ``NotFoundError`` for a model that is not there."""
+        found = self._index.versions(parse_name(model) if model is not None else None)
+        if model is not None and not found:
+            raise NotFoundError(f"there is no model {model!r}", hint="modelreg list")
+        return found
+
+    def names(self, prefix: str = "") -> tuple[str, ...]:
+        """The names of all models that start with ``prefix``."""
+        return self._index.names(prefix)
+
+    def resolve(self, reference: str) -> IndexEntry:
+        """The one version that ``reference`` names."""
+        return self._index.resolve(parse_reference(reference))
+
+    def show(self, reference: str, **checks: Unpack[Checks]) -> Version:
+        """Everything about a version, and what a pull of it would find; refuses only a manifest that lies."""
+        entry, judgement = self.judge(reference, Purpose.PULL, **checks)
+        if judgement.manifest is None:
+            refuse(judgement.verdict, f"{entry.model}:{entry.version} cannot be shown")
+        return Version(entry, cast(Manifest, judgement.manifest), judgement.verdict)
+
+    def alias(self, reference: str, alias: str) -> AliasMoved:
+        """Point ``alias`` at the version that ``reference`` names."""
+        entry = self.resolve(reference)
+        alias = parse_alias(alias)
+        with self._index.transaction() as transaction:
+            before = transaction.move_alias(entry.model, alias, entry.version, utc_now())
+        return AliasMoved(entry.model, alias, entry.version, before)
+
+    def delete_alias(self, model: str, alias: str) -> AliasMoved:
+        """Remove ``alias`` from ``model``."""
+        model = parse_name(model)
+        if not self._index.versions(model):
+            raise NotFoundError(f"there is no model {model!r}", hint="modelreg list")
+        with self._index.transaction() as transaction:
+            before = transaction.delete_alias(model, parse_alias(alias))
+        return AliasMoved(model, alias, None, before)
+
+    def withdraw(self, reference: str, reason: str) -> Withdrawn:
+        """Refuse a version from now on; its bytes and its number stay."""
+        if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+            raise UsageError(f"a withdrawal needs a reason of 1 to {REASON_LENGTH_MAX:,} characters")
+        entry, now = self.resolve(reference), utc_now()
+        with self._index.transaction() as transaction:
+            transaction.withdraw(entry.model, entry.version, reason, now)
+        return Withdrawn(entry.model, entry.version, reason, now)
+
+    def gc(self, *, dry_run: bool = False) -> Swept:
+        """Remove blobs that no version names and leftovers of pushes that died.
+
+        Raises ``ConflictError`` while a push is at work.
+        """
+        with self.store.sweeping():
+            needed = self._index.referenced()
+            blobs = tuple(self.store.blobs())
+            orphans = tuple(sorted(blob.sha256 for blob in blobs if blob.sha256 not in needed))
+            leftovers = tuple(self.store.abandoned())
+            if not dry_run:
+                for sha256 in orphans:
+                    self.store.delete(sha256)
+                for leftover in leftovers:
+                    self.store.discard(leftover.sha256)
+        sizes = [blob.size_bytes for blob in (*blobs, *leftovers) if blob.sha256 not in needed]
+        return Swept(orphans, len(leftovers), sum(sizes), len(blobs) - len(orphans), dry_run)
+
+    def judge(
+        self, reference: str, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]
+    ) -> tuple[IndexEntry, Judgement]:
+        """The verdict on a version by all that is known before its bytes are read; a refusal is not raised."""
+        policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
+        target = target_of(checks.get("target"), self.settings)
+        entry = self.resolve(reference)
+        data: bytes | None = None
+        with contextlib.suppress(BlobMissingError):
+            data = self.store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
+        return entry, verify(Evidence(entry.digest, data, entry), policy, target)
+
+
+def default_name(path: Path) -> str:
+    """The model name that a path proposes: its stem, and for ``x.weights.h5`` still ``x.weights``."""
+    resolved = path.resolve() if path.name in ("", ".", "..") else path
+    return resolved.name if path.is_dir() else resolved.stem

@@ -1,0 +1,134 @@
+"""What the registry's methods return: frozen values that print well in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from modelreg.findings import Verdict
+from modelreg.manifest import IndexEntry, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A push that was committed, or with ``dry_run`` would have been (then ``version`` and ``digest`` are ``None``)."""
+
+    model: str
+    version: int | None
+    digest: str | None
+    size_bytes: int
+    files: int
+    container: str
+    aliases: tuple[str, ...]
+    verdict: Verdict
+    dry_run: bool = False
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}:{self.version}" if self.version else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A pull whose bytes are in ``folder``, every chunk verified."""
+
+    model: str
+    version: int
+    digest: str
+    folder: Path
+    files: tuple[str, ...]
+    size_bytes: int
+    verdict: Verdict
+    dry_run: bool = False
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A check of a version in the store, or of a pulled folder; ``full`` tells whether the SHA-256 was checked too."""
+
+    model: str | None
+    version: int | None
+    digest: str
+    size_bytes: int
+    full: bool
+    verdict: Verdict
+
+    @property
+    def reference(self) -> str | None:
+        return f"{self.model}:{self.version}" if self.model else None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Everything about one version: its index entry, its manifest, and what a pull of it would find."""
+
+    entry: IndexEntry
+    manifest: Manifest
+    verdict: Verdict
+
+    @property
+    def reference(self) -> str:
+        return f"{self.entry.model}:{self.entry.version}"
+
+    def _repr_html_(self) -> str:
+        facts = self.manifest.facts
+        rows = {
+            "digest": f"sha256:{self.entry.digest}",
+            "pushed": f"{self.entry.created_at} by {self.entry.pushed_by}",
+            "aliases": ", ".join(self.entry.aliases),
+            "format": facts.container.value,
+            "Keras": facts.keras_version or "",
+            "size": f"{self.entry.size_bytes:,} bytes in {len(self.entry.files)} files",
+            "layers": ", ".join(f"{layer.name} ({layer.class_name})" for layer in facts.layers[:20]),
+            "custom objects": ", ".join(wanted.class_name for wanted in facts.custom_objects),
+        }
+        cells = "".join(
+            f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows.items() if value
+        )
+        return f"<h4>{escape(self.reference)}</h4><table>{cells}</table>{self.verdict._repr_html_()}"
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMoved:
+    """An alias that was moved or, with ``version`` ``None``, deleted; ``before`` is where it pointed."""
+
+    model: str
+    alias: str
+    version: int | None
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A version that will be refused from now on."""
+
+    model: str
+    version: int
+    reason: str
+    withdrawn_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep removed, or with ``dry_run`` would remove: unreferenced blobs and leftovers of dead pushes."""
+
+    blobs: tuple[str, ...]
+    leftovers: int
+    size_bytes: int
+    kept: int
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of ``doctor``: ``ok`` is ``None`` for a plain statement."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    hint: str | None = None

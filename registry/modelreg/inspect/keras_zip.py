@@ -1,0 +1,159 @@
+"""Reads zip archives: the ``.keras`` format version 3, with every member's checksum checked.
+
+Invariants:
+
+* No member is extracted; what is inflated is bounded in memory, and a checksum is taken piece by piece.
+* A stored member is read in place, so that tensors have their true offsets in the artifact's file.
+* The directory is bounded before it is read, and a name that occurs twice is told (``zipfile`` takes the last one).
+
+Source: ``keras/src/saving/saving_lib.py`` (Keras 3.15): ``metadata.json``, ``config.json``, ``model.weights.h5`` (or
+``.npz``), ``assets/``, all stored; CVE-2025-12060 and GHSA-hqp4-2352-xf5r for the names.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+
+from modelreg.facts import Defect, DefectKind, Hazard, HazardKind
+from modelreg.inspect import limits
+from modelreg.inspect.source import SourceFile
+from modelreg.inspect.text import plain
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+_KERAS_MEMBERS = frozenset({CONFIG, METADATA, WEIGHTS, "model.weights.npz"})
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+"""What ``zipfile`` raises for bytes that it cannot make sense of, or for encryption."""
+_PIECE_SIZE_BYTES = limits.MIB
+
+
+@dataclass(slots=True)
+class ZipContents:
+    """What one archive holds; ``weights_offset`` is where stored weights begin in the file."""
+
+    is_keras: bool = False
+    config: bytes | None = None
+    metadata: bytes | None = None
+    weights: bytes | None = None
+    """Inflated weights, where they are compressed."""
+    weights_offset: int | None = None
+    weights_size_bytes: int = 0
+    hazards: list[Hazard] = field(default_factory=list)
+    defects: list[Defect] = field(default_factory=list)
+
+
+def read_zip(file: SourceFile) -> ZipContents:
+    """Read the archive; never raises for bad bytes."""
+    contents = ZipContents()
+    try:
+        with zipfile.ZipFile(file.stream) as archive:
+            _Archive(archive, file, contents).read()
+    except _ZIP_ERRORS as error:
+        contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, file.path, plain(f"cannot be read as a zip: {error}")))
+    return contents
+
+
+class _Archive:
+    def __init__(self, archive: zipfile.ZipFile, file: SourceFile, contents: ZipContents) -> None:
+        self.archive = archive
+        self.file = file
+        self.contents = contents
+        self.members = archive.infolist()
+
+    def read(self) -> None:
+        if len(self.members) > limits.ZIP_MEMBERS_MAX:
+            self._hazard(HazardKind.TOO_MUCH, self.file.path, f"holds {len(self.members):,} members, not read")
+            return
+        names = {member.filename for member in self.members}
+        self.contents.is_keras = CONFIG in names or (METADATA in names and WEIGHTS in names)
+        intact = [self._is_intact(member) for member in self.members]
+        if not self.contents.is_keras:
+            return
+        self._check_names()
+        for member, is_intact in zip(self.members, intact, strict=True):
+            if is_intact and member.filename == CONFIG:
+                self.contents.config = self._content(member, limits.CONFIG_SIZE_BYTES_MAX)
+            elif is_intact and member.filename == METADATA:
+                self.contents.metadata = self._content(member, limits.METADATA_SIZE_BYTES_MAX)
+            elif is_intact and member.filename == WEIGHTS:
+                self._weights(member)
+        if CONFIG not in names:
+            detail = f"has {METADATA} and {WEIGHTS} but no {CONFIG}"
+            self.contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, self.file.path, detail))
+
+    def _is_intact(self, member: zipfile.ZipInfo) -> bool:
+        """Whether the member's bytes give its CRC-32; a bomb is not inflated."""
+        if member.is_dir():
+            return True
+        if member.flag_bits & 0x1:
+            self._hazard(HazardKind.UNEXPECTED_MEMBER, member.filename, "is encrypted, not read")
+            return False
+        inflates = member.file_size > limits.ZIP_RATIO_MAX * max(1, member.compress_size)
+        if inflates and member.file_size > limits.ZIP_RATIO_FREE_SIZE_BYTES:
+            detail = f"inflates {member.compress_size:,} bytes to {member.file_size:,}, not read"
+            self._hazard(HazardKind.TOO_MUCH, member.filename, detail)
+            return False
+        try:
+            with self.archive.open(member) as stream:
+                while stream.read(_PIECE_SIZE_BYTES):
+                    pass
+        except _ZIP_ERRORS as error:
+            detail = plain(f"the member {member.filename!r} is damaged: {error}")
+            self.contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, self.file.path, detail))
+            return False
+        return True
+
+    def _check_names(self) -> None:
+        seen: set[str] = set()
+        for member in self.members:
+            name = member.filename
+            if name in seen:
+                self._hazard(HazardKind.DUPLICATE_MEMBER, name, "stands twice in the archive; readers differ in which")
+            seen.add(name)
+            if reason := _unsafe(member):
+                self._hazard(HazardKind.UNSAFE_MEMBER_NAME, name, reason)
+            elif name not in _KERAS_MEMBERS and not name.startswith("assets/"):
+                self._hazard(HazardKind.UNEXPECTED_MEMBER, name, "is none of the members that Keras writes")
+
+    def _content(self, member: zipfile.ZipInfo, size_bytes_max: int) -> bytes | None:
+        if member.file_size > size_bytes_max:
+            detail = f"{member.file_size:,} bytes long; at most {size_bytes_max:,} are read"
+            self._hazard(HazardKind.TOO_MUCH, member.filename, detail)
+            return None
+        return self.archive.read(member)
+
+    def _weights(self, member: zipfile.ZipInfo) -> None:
+        self.contents.weights_size_bytes = member.file_size
+        if member.compress_type == zipfile.ZIP_STORED:
+            header = self.file.read_at(member.header_offset, 30)
+            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+            self.contents.weights_offset = member.header_offset + 30 + lengths
+            return
+        detail = "is compressed, so the places of its tensors in the file are not known"
+        self._hazard(HazardKind.COMPRESSED_MEMBER, member.filename, detail)
+        self.contents.weights_offset = None
+        self.contents.weights = self._content(member, limits.INFLATED_WEIGHTS_SIZE_BYTES_MAX)
+
+    def _hazard(self, kind: HazardKind, where: str, detail: str) -> None:
+        if len(self.contents.hazards) < limits.HAZARDS_MAX:
+            self.contents.hazards.append(Hazard(kind, plain(where), plain(detail)))
+
+
+def _unsafe(member: zipfile.ZipInfo) -> str | None:
+    """Why extracting this member could write elsewhere."""
+    name = member.orig_filename
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts:
+        return "climbs out of the archive's folder"
+    if name.startswith(("/", "\\")) or ":" in parts[0]:
+        return "is an absolute path"
+    if "\\" in name or "\0" in name:
+        return "holds a backslash or a null, which readers take differently"
+    mode = member.external_attr >> 16
+    if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a symbolic link or a special file"
+    return None

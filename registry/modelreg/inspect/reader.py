@@ -1,0 +1,193 @@
+"""Composes the readers: an artifact's files in, one ``Facts`` out.
+
+Everything here sees hostile bytes and runs in the child process only.  Facts are the same for the same bytes and
+paths, on every machine: lists are in the order of the file, or sorted.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from modelreg.facts import Container, Defect, DefectKind, Facts, Hazard, HazardKind, LambdaCode
+from modelreg.inspect import limits
+from modelreg.inspect.config import ConfigFacts, read_model_config, read_training_config
+from modelreg.inspect.json_text import BadJsonError, parse_json_text
+from modelreg.inspect.keras_zip import METADATA, WEIGHTS, ZipContents, read_zip
+from modelreg.inspect.sniff import Format, Sniffed, ends_with_zip_directory, sniff
+from modelreg.inspect.source import SourceFile, window
+from modelreg.inspect.text import plain
+
+SAVED_MODEL_MARK = "saved_model.pb"
+
+
+def read_artifact(files: Sequence[SourceFile]) -> Facts:
+    """Read one file, or the files of a folder; never raises for bad bytes.
+
+    A folder with ``saved_model.pb`` at its root is a SavedModel.  A folder in which exactly one file is a model is
+    that model.  Any other folder is opaque.
+    """
+    if any(file.path == SAVED_MODEL_MARK for file in files):
+        from modelreg.inspect.saved_model import read_saved_model
+
+        return read_saved_model(files)
+    return read_file(files[0]) if len(files) == 1 else _read_folder(files)
+
+
+def _read_folder(files: Sequence[SourceFile]) -> Facts:
+    if not files:
+        return Facts(Container.OPAQUE, ".", defects=(Defect(DefectKind.EMPTY, ".", "a folder without files"),))
+    if len(files) > limits.FOLDER_FILES_READ_MAX:
+        detail = f"{len(files):,} files and no {SAVED_MODEL_MARK}; they were not read"
+        return Facts(Container.OPAQUE, ".", hazards=(Hazard(HazardKind.TOO_MUCH, ".", detail),))
+    found = [(file, sniffed) for file in files if (sniffed := sniff(file)).format is not Format.OPAQUE]
+    models = [facts for file, sniffed in found if (facts := _read_sniffed(file, sniffed)).container in _WHOLE_MODELS]
+    return models[0] if len(models) == 1 else Facts(Container.OPAQUE, ".")
+
+
+_WHOLE_MODELS = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP, Container.TFLITE, Container.ONNX})
+
+
+def read_file(file: SourceFile) -> Facts:
+    """Read one file by what its bytes are."""
+    return _read_sniffed(file, sniff(file))
+
+
+def _read_sniffed(file: SourceFile, sniffed: Sniffed) -> Facts:
+    if sniffed.defect is not None:
+        defect = Defect(sniffed.defect, file.path, plain(sniffed.detail))
+        return Facts(_CONTAINER_OF_DEFECT.get(sniffed.defect, Container.OPAQUE), file.path, defects=(defect,))
+    match sniffed.format:
+        case Format.HDF5:
+            facts = _read_hdf5(file)
+            return replace(facts, hazards=(*_user_block(file, sniffed.start), *facts.hazards))
+        case Format.ZIP:
+            facts = _read_keras_zip(file)
+            return replace(facts, hazards=(*_user_block(file, sniffed.start), *facts.hazards))
+        case Format.TFLITE:
+            from modelreg.inspect.tflite import read_tflite
+
+            return read_tflite(file)
+        case Format.ONNX:
+            from modelreg.inspect.onnx import read_onnx
+
+            return read_onnx(file)
+    return Facts(Container.OPAQUE, file.path)
+
+
+_CONTAINER_OF_DEFECT = {DefectKind.TRUNCATED_HDF5: Container.HDF5}
+"""What a cut-off file was is not known beyond its first bytes."""
+
+
+def _user_block(file: SourceFile, start: int) -> Iterable[Hazard]:
+    if start:
+        detail = f"{start:,} bytes of something else stand before the container's signature"
+        yield Hazard(HazardKind.USER_BLOCK, file.path, detail)
+
+
+# HDF5
+
+
+def _read_hdf5(file: SourceFile) -> Facts:
+    from modelreg.inspect.hdf5 import read_hdf5
+
+    read = read_hdf5(file.stream, file=file.path, base=0, size_bytes=file.size_bytes)
+    configs = []
+    if read.model_config is not None:
+        configs.append(read_model_config(read.model_config, file=file.path))
+    if read.training_config is not None:
+        configs.append(read_training_config(read.training_config, file=file.path))
+    hazards = list(read.hazards)
+    if ends_with_zip_directory(file):
+        detail = "a zip archive is appended to the HDF5 data; readers differ in which of the two they see"
+        hazards.append(Hazard(HazardKind.UNEXPECTED_MEMBER, file.path, detail))
+    facts = Facts(
+        read.container,
+        file.path,
+        keras_version=read.keras_version,
+        backend=read.backend,
+        has_training_config=read.training_config is not None if read.container is Container.KERAS_HDF5 else None,
+        tensors=tuple(read.tensors),
+        hazards=tuple(hazards),
+        defects=tuple(read.defects),
+    )
+    return with_configs(facts, configs)
+
+
+# ZIP
+
+
+def _read_keras_zip(file: SourceFile) -> Facts:
+    read = read_zip(file)
+    if not read.is_keras:
+        return Facts(Container.OPAQUE, file.path, hazards=tuple(read.hazards), defects=tuple(read.defects))
+    facts = Facts(
+        Container.KERAS_ZIP,
+        file.path,
+        hazards=tuple(read.hazards),
+        defects=tuple(read.defects),
+    )
+    facts = _with_metadata(facts, read.metadata)
+    configs = [] if read.config is None else [read_model_config(read.config, file=file.path)]
+    facts = replace(with_configs(facts, configs), has_training_config=any(c.has_training_config for c in configs))
+    return _with_weights(facts, file, read)
+
+
+def _with_metadata(facts: Facts, metadata: bytes | None) -> Facts:
+    """``keras_version`` out of ``metadata.json``."""
+    if metadata is None:
+        return facts
+    try:
+        value = parse_json_text(metadata).value
+    except BadJsonError as error:
+        defect = Defect(DefectKind.DAMAGED_CONFIG, facts.file, plain(f"{METADATA} {error}"))
+        return replace(facts, defects=(*facts.defects, defect))
+    version = value.get("keras_version") if isinstance(value, dict) else None
+    return replace(facts, keras_version=plain(version) if isinstance(version, str) else None)
+
+
+def _with_weights(facts: Facts, file: SourceFile, read: ZipContents) -> Facts:
+    from modelreg.inspect.hdf5 import read_hdf5
+
+    if read.weights_offset is not None:
+        stream = window(file.stream, read.weights_offset, read.weights_size_bytes)
+    elif read.weights is not None:
+        stream = io.BytesIO(read.weights)
+    else:
+        return facts
+    weights = read_hdf5(stream, file=file.path, base=read.weights_offset or 0, size_bytes=read.weights_size_bytes)
+    tensors = tuple(weights.tensors)
+    if read.weights_offset is None:
+        tensors = tuple(replace(tensor, extents=()) for tensor in tensors)
+    hazards = (replace(hazard, where=f"{WEIGHTS}/{hazard.where}") for hazard in weights.hazards)
+    defects = (replace(defect, detail=f"{WEIGHTS}: {defect.detail}") for defect in weights.defects)
+    return replace(
+        facts,
+        tensors=tensors,
+        hazards=(*facts.hazards, *hazards),
+        defects=(*facts.defects, *defects),
+    )
+
+
+# Configurations
+
+
+def with_configs(facts: Facts, configs: Sequence[ConfigFacts]) -> Facts:
+    """``facts`` and what its configurations say."""
+    lambdas = tuple(code for config in configs for code in config.lambdas)
+    return replace(
+        facts,
+        writer_pythons=common_pythons(lambdas),
+        layers=tuple(layer for config in configs for layer in config.layers),
+        custom_objects=tuple(item for config in configs for item in config.custom_objects),
+        lambdas=lambdas,
+        hazards=(*facts.hazards, *(hazard for config in configs for hazard in config.hazards))[: limits.HAZARDS_MAX],
+        defects=(*facts.defects, *(defect for config in configs for defect in config.defects)),
+    )
+
+
+def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:
+    """The versions that can have written every readable Lambda, in the order of the first."""
+    readable = [code.pythons for code in lambdas if code.pythons]
+    return tuple(python for python in (readable[0] if readable else ()) if all(python in each for each in readable))

@@ -1,0 +1,178 @@
+"""Reads a SavedModel folder: TensorFlow's version, dangerous operations, Keras's own metadata, and the variables.
+
+Invariants:
+
+* Bad bytes are a defect ``damaged-saved-model`` with the reason, or a hazard where a bound was reached; only the
+  environment (a stream that fails) raises.
+* The variables' data are never read; that the index's places lie within the shards is checked by size.
+
+Sources: ``tensorflow/core/protobuf/{saved_model,meta_graph,saved_object_graph}.proto``; TensorFlow
+``python/saved_model/{constants,loader_impl}.py`` (2.15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from modelreg.facts import Container, Defect, DefectKind, Facts, Hazard, HazardKind, Tensor
+from modelreg.inspect import limits
+from modelreg.inspect.graph_ops import GraphOps
+from modelreg.inspect.keras_metadata import (
+    KerasObject,
+    common_pythons,
+    graph_objects,
+    metadata_objects,
+    read_keras_objects,
+)
+from modelreg.inspect.leveldb_table import TABLE_SIZE_BYTES_MAX
+from modelreg.inspect.protobuf import Budget, ProtobufError, fields
+from modelreg.inspect.source import SourceFile
+from modelreg.inspect.tensor_bundle import BundleError, read_bundle
+from modelreg.inspect.text import plain
+
+GRAPH_FILE = "saved_model.pb"
+OTHER_GRAPH_FILES = ("saved_model.pbtxt", "saved_model.cpb")
+KERAS_FILE = "keras_metadata.pb"
+VARIABLES = "variables/variables"
+INDEX_FILE = f"{VARIABLES}.index"
+
+GRAPH_SIZE_BYTES_MAX = 512 * limits.MIB
+"""Protocol buffers end at 2 GiB; graphs with the constants of a large model inside reach some 100 MiB."""
+KERAS_SIZE_BYTES_MAX = 128 * limits.MIB
+DAMAGE_MAX = 100
+"""Reasons of damage that are told one by one; a cut-off shard alone makes as many as it has tensors."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been found so far; ``objects`` are the Keras objects inside the graph file."""
+
+    files: dict[str, SourceFile]
+    tensorflow_version: str | None = None
+    ops: GraphOps = field(default_factory=GraphOps)
+    objects: list[KerasObject] = field(default_factory=list)
+    has_object_graph: bool = False
+    tensors: list[Tensor] = field(default_factory=list)
+    hazards: list[Hazard] = field(default_factory=list)
+    defects: list[Defect] = field(default_factory=list)
+
+    def damaged(self, file: str, detail: str) -> None:
+        if len(self.defects) < DAMAGE_MAX:
+            self.defects.append(Defect(DefectKind.DAMAGED_SAVED_MODEL, file, plain(detail)))
+
+    def content(self, path: str, size_bytes_max: int) -> bytes | None:
+        """The whole of a file, or ``None`` and a hazard if it is too large to be read."""
+        file = self.files[path]
+        if file.size_bytes > size_bytes_max:
+            detail = f"{path} is {file.size_bytes:,} bytes long; at most {size_bytes_max:,} are read"
+            self.hazards.append(Hazard(HazardKind.TOO_MUCH, plain(path), plain(detail)))
+            return None
+        return file.read_at(0, file.size_bytes)
+
+
+def read_saved_model(files: Sequence[SourceFile]) -> Facts:
+    """Read the files of a SavedModel, whose paths are relative to its folder; ``Facts.file`` is ``"."``."""
+    reading = _Reading({file.path: file for file in files})
+    _read_graph_file(reading)
+    metadata = read_keras_objects(_keras_objects(reading), file=_keras_file(reading))
+    _read_variables(reading)
+    config = metadata.config
+    hazards = (*reading.ops.hazards(), *reading.hazards, *config.hazards)
+    return Facts(
+        Container.SAVED_MODEL,
+        ".",
+        keras_version=metadata.keras_version,
+        backend=metadata.backend,
+        tensorflow_version=reading.tensorflow_version,
+        has_training_config=config.has_training_config if config.layers else None,
+        writer_pythons=common_pythons(config.lambdas),
+        layers=tuple(config.layers),
+        custom_objects=tuple(config.custom_objects),
+        lambdas=tuple(config.lambdas),
+        tensors=tuple(reading.tensors),
+        hazards=hazards[: limits.HAZARDS_MAX],
+        defects=(*reading.defects, *config.defects),
+    )
+
+
+def _read_graph_file(reading: _Reading) -> None:
+    if GRAPH_FILE not in reading.files:
+        reading.damaged(GRAPH_FILE, f"there is no {GRAPH_FILE}")
+        for path in OTHER_GRAPH_FILES:
+            if path in reading.files:
+                detail = f"the graph is in {path}, a form that is not read"
+                reading.hazards.append(Hazard(HazardKind.TOO_MUCH, path, detail))
+        return
+    content = reading.content(GRAPH_FILE, GRAPH_SIZE_BYTES_MAX)
+    if content is None:
+        return
+    try:
+        graphs = _read_saved_model(reading, memoryview(content))
+    except ProtobufError as error:
+        reading.damaged(GRAPH_FILE, f"{GRAPH_FILE} is not a SavedModel: {error}")
+        return
+    if not graphs:
+        reading.damaged(GRAPH_FILE, f"{GRAPH_FILE} holds no graph ({len(content):,} bytes)")
+
+
+def _read_saved_model(reading: _Reading, content: memoryview) -> int:
+    """``SavedModel.meta_graphs`` (field 2) and of each ``MetaGraphDef`` the fields 1, 2 and 7."""
+    budget = Budget()
+    graphs = 0
+    for graph in fields(content, budget):
+        if graph.number != 2:
+            continue
+        graphs += 1
+        for part in fields(graph.data, budget):
+            if part.number == 1:
+                _read_meta_info(reading, part.data, budget)
+            elif part.number == 2:
+                reading.ops.read_graph(part.data, budget)
+            elif part.number == 7:
+                reading.has_object_graph = reading.has_object_graph or len(part.data) > 0
+                reading.objects.extend(graph_objects(part.data, budget))
+    return graphs
+
+
+def _read_meta_info(reading: _Reading, info: memoryview, budget: Budget) -> None:
+    """``MetaInfoDef.tensorflow_version`` (field 5) of the first graph that tells it."""
+    for each in fields(info, budget):
+        if each.number == 5 and reading.tensorflow_version is None:
+            reading.tensorflow_version = plain(each.text()) or None
+
+
+def _keras_file(reading: _Reading) -> str:
+    return KERAS_FILE if KERAS_FILE in reading.files else GRAPH_FILE
+
+
+def _keras_objects(reading: _Reading) -> list[KerasObject]:
+    """The objects of ``keras_metadata.pb``, then those inside the graph: which of them Keras takes depends on its age."""
+    objects: list[KerasObject] = []
+    content = reading.content(KERAS_FILE, KERAS_SIZE_BYTES_MAX) if KERAS_FILE in reading.files else None
+    if content is not None:
+        try:
+            objects.extend(metadata_objects(memoryview(content), Budget()))
+        except ProtobufError as error:
+            reading.damaged(KERAS_FILE, f"{KERAS_FILE} cannot be parsed: {error}")
+    return objects + reading.objects
+
+
+def _read_variables(reading: _Reading) -> None:
+    if INDEX_FILE not in reading.files:
+        # TensorFlow 2 always writes an index and always reads it; TensorFlow 1 does only if there are variables.
+        if reading.has_object_graph or reading.ops.has_variables:
+            reading.damaged(INDEX_FILE, f"{INDEX_FILE} is missing, so no variable can be restored")
+        return
+    content = reading.content(INDEX_FILE, TABLE_SIZE_BYTES_MAX)
+    if content is None:
+        return
+    sizes = {path: file.size_bytes for path, file in reading.files.items()}
+    try:
+        bundle = read_bundle(content, prefix=VARIABLES, sizes=sizes)
+    except BundleError as error:
+        reading.damaged(INDEX_FILE, f"{INDEX_FILE} cannot be read: {error}")
+        return
+    reading.tensors = bundle.tensors
+    for detail in bundle.damage:
+        reading.damaged(INDEX_FILE, detail)

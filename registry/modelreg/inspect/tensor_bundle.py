@@ -1,0 +1,172 @@
+"""Reads TensorFlow's checkpoint index (``variables.index``): which tensor lies where in which data shard.
+
+Invariants: pure (bytes and sizes in, tensors and reasons out); an extent is given only if it lies within its shard.
+
+Source: TensorFlow ``tensorflow/core/protobuf/tensor_bundle.proto`` and ``util/tensor_bundle/tensor_bundle.cc`` (2.15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from modelreg.facts import Extent, Tensor
+from modelreg.inspect import limits
+from modelreg.inspect.leveldb_table import TableError, read_table
+from modelreg.inspect.protobuf import Budget, ProtobufError, fields
+from modelreg.inspect.text import plain
+
+DTYPES = {
+    1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 7: "string", 8: "complex64", 9: "int64",
+    10: "bool", 11: "qint8", 12: "quint8", 13: "qint32", 14: "bfloat16", 15: "qint16", 16: "quint16", 17: "uint16",
+    18: "complex128", 19: "float16", 20: "resource", 21: "variant", 22: "uint32", 23: "uint64", 24: "float8_e5m2",
+    25: "float8_e4m3fn", 26: "float8_e4m3fnuz", 27: "float8_e4m3b11fnuz", 28: "float8_e5m2fnuz", 29: "int4", 30: "uint4",
+    31: "int2", 32: "uint2",
+}  # fmt: skip
+"""``tensorflow/core/framework/types.proto``, ``DataType``."""
+SHARDS_MAX = 100_000
+RANK_MAX = 254
+"""``TensorShape::MaxDimensions`` of TensorFlow."""
+_SLICE_KEY_START = b"\0"
+_SLICE_NAME_END = b"\0\1"
+
+
+class BundleError(ValueError):
+    """The index cannot be read."""
+
+
+@dataclass(slots=True)
+class Bundle:
+    """The tensors of one checkpoint, and every reason why its files do not hold what the index says."""
+
+    tensors: list[Tensor] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """``BundleEntryProto``; ``sliced`` entries have no bytes of their own, their slices have entries elsewhere."""
+
+    dtype: int = 0
+    shape: tuple[int, ...] = ()
+    shard: int = 0
+    offset: int = 0
+    size_bytes: int = 0
+    sliced: bool = False
+
+
+def read_bundle(index: bytes, *, prefix: str, sizes: Mapping[str, int]) -> Bundle:
+    """Read ``variables.index``; ``prefix`` is its path without suffix, ``sizes`` the artifact's files in bytes.
+
+    Raises ``BundleError`` if the index itself is unreadable; a shard that is missing or too short is ``damage``.
+    """
+    budget = Budget()
+    entries: dict[str, _Entry] = {}
+    slices: dict[str, list[_Entry]] = {}
+    shards = 1
+    try:
+        for key, value in read_table(index):
+            if not key:
+                shards = _shards(value, budget)
+            elif key.startswith(_SLICE_KEY_START):
+                name = key[1:].partition(_SLICE_NAME_END)[0]
+                slices.setdefault(_name(name), []).append(_entry(value, budget))
+            else:
+                entries[_name(key)] = _entry(value, budget)
+    except (TableError, ProtobufError) as error:
+        raise BundleError(str(error)) from None
+    if len(entries) > limits.TENSORS_MAX:
+        raise BundleError(f"names more than {limits.TENSORS_MAX:,} tensors")
+    return _Placing(prefix, shards, sizes).place(entries, slices)
+
+
+def _name(key: bytes) -> str:
+    return plain(key.decode("utf-8", "replace"))
+
+
+@dataclass(slots=True)
+class _Placing:
+    """Turns entries into tensors with extents, checking each against the shards that are really there."""
+
+    prefix: str
+    shards: int
+    sizes: Mapping[str, int]
+    bundle: Bundle = field(default_factory=Bundle)
+    missing: set[str] = field(default_factory=set)
+
+    def place(self, entries: Mapping[str, _Entry], slices: Mapping[str, list[_Entry]]) -> Bundle:
+        for shard in range(self.shards):
+            self._size_of(self._shard_path(shard))
+        for name, entry in entries.items():
+            parts = slices.get(name, []) if entry.sliced else [entry]
+            file = self._shard_path(parts[0].shard if parts else entry.shard)
+            extents = tuple(self._extents(name, parts)) if all(part.shard == parts[0].shard for part in parts) else ()
+            dtype = DTYPES.get(entry.dtype, f"dtype-{entry.dtype}")
+            self.bundle.tensors.append(Tensor(name, entry.shape, dtype, file, extents))
+        return self.bundle
+
+    def _extents(self, name: str, parts: Iterable[_Entry]) -> Iterator[Extent]:
+        for part in parts:
+            path = self._shard_path(part.shard)
+            size = self._size_of(path)
+            if size is None:
+                continue
+            if part.offset < 0 or part.size_bytes < 0 or part.offset + part.size_bytes > size:
+                where = f"bytes {part.offset:,} to {part.offset + part.size_bytes:,} of {path}"
+                self.bundle.damage.append(f"the index puts {name!r} at {where}, which is {size:,} bytes long")
+            elif part.size_bytes:
+                yield Extent(part.offset, part.size_bytes)
+
+    def _size_of(self, path: str) -> int | None:
+        if path not in self.sizes and path not in self.missing:
+            self.missing.add(path)
+            self.bundle.damage.append(f"the data shard {path} is missing")
+        return self.sizes.get(path)
+
+    def _shard_path(self, shard: int) -> str:
+        return f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
+
+
+def _shards(header: memoryview, budget: Budget) -> int:
+    """``BundleHeaderProto.num_shards``; a big-endian bundle is refused, for nothing wrote one in ten years."""
+    shards = 0
+    for each in fields(header, budget):
+        if each.number == 1:
+            shards = each.uint
+        elif each.number == 2 and each.uint != 0:
+            raise BundleError("the index is for big-endian machines, which is not read")
+    if not 1 <= shards <= SHARDS_MAX:
+        raise BundleError(f"the index speaks of {shards:,} data shards")
+    return shards
+
+
+def _entry(value: memoryview, budget: Budget) -> _Entry:
+    entry = _Entry()
+    for each in fields(value, budget):
+        match each.number:
+            case 1:
+                entry = replace(entry, dtype=each.uint)
+            case 2:
+                entry = replace(entry, shape=tuple(_shape(each.data, budget)))
+            case 3:
+                entry = replace(entry, shard=each.int64)
+            case 4:
+                entry = replace(entry, offset=each.int64)
+            case 5:
+                entry = replace(entry, size_bytes=each.int64)
+            case 7:
+                entry = replace(entry, sliced=True)
+    if len(entry.shape) > RANK_MAX or not 0 <= entry.shard < SHARDS_MAX:
+        raise ProtobufError(f"an entry of {len(entry.shape)} dimensions in shard {entry.shard}")
+    return entry
+
+
+def _shape(shape: memoryview, budget: Budget) -> Iterator[int]:
+    """``TensorShapeProto``: the sizes of its dimensions, -1 where one is not known."""
+    for each in fields(shape, budget):
+        if each.number == 2:
+            size = 0
+            for inner in fields(each.data, budget):
+                if inner.number == 1:
+                    size = inner.int64
+            yield size

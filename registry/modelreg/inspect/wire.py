@@ -1,0 +1,108 @@
+"""The messages between the parent and the inspecting child, over one Unix socket.
+
+A message is a length of eight bytes and canonical JSON; descriptors travel beside it in batches.  Each side bounds
+what it takes from the other: the child may have been taken over by the bytes that it read.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelreg.errors import DocumentError
+from modelreg.facts import Facts
+from modelreg.inspect.limits import ChildLimits
+from modelreg.records import canonical_json, from_json, parse_json, to_json
+
+BEGUN = b"!"
+"""One byte that the child sends when it begins to read: what goes wrong from here on is the bytes' doing."""
+_LENGTH_SIZE_BYTES = 8
+_DESCRIPTORS_PER_MESSAGE = 128
+"""Linux takes 253 at once (``SCM_MAX_FD``), macOS fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedFile:
+    """One file; ``is_sent`` says that a descriptor comes with it."""
+
+    path: str
+    size_bytes: int
+    is_sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the parent asks for."""
+
+    limits: ChildLimits
+    files: tuple[RequestedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Facts, or why this child could not even begin to read."""
+
+    facts: Facts | None = None
+    failure: str | None = None
+
+
+def encode(message: Request | Answer) -> bytes:
+    """The message as bytes, its length first."""
+    body = canonical_json(to_json(message))
+    return len(body).to_bytes(_LENGTH_SIZE_BYTES, "big") + body
+
+
+def decode_answer(body: bytes, *, size_bytes_max: int) -> Answer:
+    """Raises ``DocumentError`` for anything that is no answer."""
+    answer = from_json(Answer, parse_json(body, what="the answer", size_bytes_max=size_bytes_max), what="the answer")
+    if (answer.facts is None) is (answer.failure is None):
+        raise DocumentError("the answer: holds neither facts nor a failure, or both")
+    return answer
+
+
+def decode_request(body: bytes, *, size_bytes_max: int) -> Request:
+    """Raises ``DocumentError`` for anything that is no request."""
+    return from_json(Request, parse_json(body, what="the request", size_bytes_max=size_bytes_max), what="the request")
+
+
+def receive(connection: socket.socket, *, size_bytes_max: int, deadline: float | None = None) -> bytes:
+    """The next message's body, before ``deadline`` on the monotonic clock.
+
+    ``EOFError``: the other side is gone; ``TimeoutError``; ``DocumentError``: it announces too much.
+    """
+    size = int.from_bytes(receive_exactly(connection, _LENGTH_SIZE_BYTES, deadline=deadline), "big")
+    if size > size_bytes_max:
+        raise DocumentError(f"a message of {size:,} bytes; at most {size_bytes_max:,} are read")
+    return receive_exactly(connection, size, deadline=deadline)
+
+
+def receive_exactly(connection: socket.socket, size_bytes: int, *, deadline: float | None = None) -> bytes:
+    """As many bytes; raises as ``receive`` does."""
+    pieces = bytearray()
+    while len(pieces) < size_bytes:
+        if deadline is not None:
+            connection.settimeout(max(deadline - time.monotonic(), 0.001))
+        piece = connection.recv(min(size_bytes - len(pieces), 1 << 20))
+        if not piece:
+            raise EOFError("the other side closed the connection")
+        pieces += piece
+    return bytes(pieces)
+
+
+def send_descriptors(connection: socket.socket, descriptors: Sequence[int]) -> None:
+    """Send open files in batches, one byte each batch to carry them."""
+    for start in range(0, len(descriptors), _DESCRIPTORS_PER_MESSAGE):
+        socket.send_fds(connection, [b"."], descriptors[start : start + _DESCRIPTORS_PER_MESSAGE])
+
+
+def receive_descriptors(connection: socket.socket, count: int) -> list[int]:
+    """Receive as many open files as were announced; raises ``EOFError`` if they do not come."""
+    received: list[int] = []
+    while len(received) < count:
+        _, batch, _, _ = socket.recv_fds(connection, 1, min(_DESCRIPTORS_PER_MESSAGE, count - len(received)))
+        if not batch:
+            raise EOFError("a descriptor did not arrive")
+        received.extend(batch)
+    return received
