@@ -124,7 +124,7 @@ def to_json(record: object) -> Json:
             return [to_json(item) for item in record]
         case Mapping():
             return {str(key): to_json(item) for key, item in record.items()}
-    if dataclasses.is_dataclass(record):
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
         return {field.key: to_json(getattr(record, field.name)) for field in _fields(type(record))}
     raise TypeError(f"{type(record).__name__} is no record")
 

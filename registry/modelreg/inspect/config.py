@@ -11,6 +11,7 @@ Sources: ``keras/src/saving/serialization_lib.py`` (3.15), ``keras/utils/generic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modelreg.facts import CustomObject, Defect, DefectKind, Hazard, HazardKind, LambdaCode, Layer
@@ -67,6 +68,12 @@ def read_training_config(data: bytes, *, file: str) -> ConfigFacts:
     if isinstance(value, dict):
         _Walk(facts).training(value, 0)
     return facts
+
+
+def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:
+    """The versions that can have written every readable Lambda, in the order of the first."""
+    readable = [code.pythons for code in lambdas if code.pythons]
+    return tuple(python for python in (readable[0] if readable else ()) if all(python in each for each in readable))
 
 
 def _parsed(data: bytes, what: str, file: str, facts: ConfigFacts) -> JsonValue:

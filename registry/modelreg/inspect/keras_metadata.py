@@ -13,15 +13,18 @@ Sources: ``keras/protobuf/saved_metadata.proto``, ``keras/saving/legacy/saved_mo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from modelreg.facts import LambdaCode
+from modelreg.facts import Hazard, HazardKind, LambdaCode
 from modelreg.inspect import limits
 from modelreg.inspect.config import ConfigFacts, read_model_config, read_training_config
 from modelreg.inspect.json_text import BadJsonError, JsonValue, parse_json_text
 from modelreg.inspect.protobuf import Budget, fields
 from modelreg.inspect.text import plain
+
+_Item = TypeVar("_Item")
 
 _IDENTIFIER_START = "_tf_keras_"
 _METRIC_IDENTIFIER = "_tf_keras_metric"
@@ -44,6 +47,29 @@ class KerasMetadata:
     config: ConfigFacts = field(default_factory=ConfigFacts)
     keras_version: str | None = None
     backend: str | None = None
+    _seen: set[object] = field(default_factory=set)
+
+    def add(self, more: ConfigFacts) -> None:
+        """Add what is new; a layer's own text repeats what the model's text said of it under a longer path."""
+        config = self.config
+        config.layers += self._new(more.layers, lambda layer: (layer.name, layer.class_name))
+        config.lambdas += self._new(more.lambdas, lambda code: (code.layer, code.pythons, code.names))
+        config.custom_objects += self._new(more.custom_objects, lambda item: item)
+        config.hazards += self._new(more.hazards, lambda item: item)
+        config.defects += self._new(more.defects, lambda item: item)
+        if len(config.layers) > limits.LAYERS_MAX:
+            del config.layers[limits.LAYERS_MAX :]
+            detail = f"holds more than {limits.LAYERS_MAX:,} layers"
+            config.hazards += self._new([Hazard(HazardKind.TOO_MUCH, "Keras's metadata", detail)], lambda item: item)
+
+    def _new(self, items: Iterable[_Item], identity: Callable[[_Item], object]) -> list[_Item]:
+        fresh = []
+        for item in items:
+            key = (type(item), identity(item))
+            if key not in self._seen:
+                self._seen.add(key)
+                fresh.append(item)
+        return fresh
 
 
 def metadata_objects(metadata: memoryview, budget: Budget) -> Iterator[KerasObject]:
@@ -84,21 +110,22 @@ def read_keras_objects(objects: Iterable[KerasObject], *, file: str) -> KerasMet
 def _read_object(item: KerasObject, found: KerasMetadata, file: str) -> None:
     try:
         value = _unwrapped(parse_json_text(item.metadata).value)
+        plain_text = json.dumps(value).encode()
     except (BadJsonError, RecursionError):
-        _merge(found.config, read_model_config(item.metadata, file=file))  # which tells what is wrong with it
+        found.add(read_model_config(item.metadata, file=file))  # which tells what is wrong with it
         return
     if not isinstance(value, dict):
         return
     found.keras_version = found.keras_version or _text(value.get("keras_version"))
     found.backend = found.backend or _text(value.get("backend"))
     if item.identifier == _METRIC_IDENTIFIER:
-        _merge(found.config, _training({"metrics": [value]}, file))
+        found.add(_training({"metrics": [value]}, file))
         return
-    _merge(found.config, _required(read_model_config(_dump(value), file=file), value))
+    found.add(_required(read_model_config(plain_text, file=file), value))
     training = value.get("training_config")
     if isinstance(training, dict):
         found.config.has_training_config = True
-        _merge(found.config, _training(training, file))
+        found.add(_training(training, file))
 
 
 def _required(facts: ConfigFacts, value: dict[str, JsonValue]) -> ConfigFacts:
@@ -113,11 +140,7 @@ def _required(facts: ConfigFacts, value: dict[str, JsonValue]) -> ConfigFacts:
 
 
 def _training(value: dict[str, JsonValue], file: str) -> ConfigFacts:
-    return read_training_config(_dump(value), file=file)
-
-
-def _dump(value: JsonValue) -> bytes:
-    return json.dumps(value).encode()
+    return read_training_config(json.dumps(value).encode(), file=file)
 
 
 def _text(value: JsonValue) -> str | None:
@@ -125,7 +148,7 @@ def _text(value: JsonValue) -> str | None:
 
 
 def _unwrapped(value: JsonValue) -> JsonValue:
-    """``value`` with ``{"class_name": "__tuple__", "items": [...]}`` as the plain list, as ``json_utils.decode`` does."""
+    """``value`` with each ``{"class_name": "__tuple__", "items": [...]}`` as a list, as ``json_utils.decode`` makes."""
     if isinstance(value, list):
         return [_unwrapped(item) for item in value]
     if isinstance(value, dict):
@@ -133,18 +156,6 @@ def _unwrapped(value: JsonValue) -> JsonValue:
             return _unwrapped(value["items"])
         return {key: _unwrapped(item) for key, item in value.items()}
     return value
-
-
-def _merge(into: ConfigFacts, more: ConfigFacts) -> None:
-    """Add what is new; a layer's own text repeats what the model's text said of it under a longer path."""
-    known_layers = {(layer.name, layer.class_name) for layer in into.layers}
-    into.layers += [layer for layer in more.layers if (layer.name, layer.class_name) not in known_layers]
-    known_code = {(code.layer, code.pythons, code.names) for code in into.lambdas}
-    into.lambdas += [code for code in more.lambdas if (code.layer, code.pythons, code.names) not in known_code]
-    into.custom_objects += [item for item in more.custom_objects if item not in into.custom_objects]
-    into.hazards += [hazard for hazard in more.hazards if hazard not in into.hazards]
-    into.defects += [defect for defect in more.defects if defect not in into.defects]
-    del into.layers[limits.LAYERS_MAX :]
 
 
 def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:

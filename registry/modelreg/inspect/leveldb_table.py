@@ -3,7 +3,7 @@
 Invariants:
 
 * Every block handle lies within the file, every block's masked CRC-32C is checked before the block is used.
-* Blocks are uncompressed, as TensorFlow's bundle writer makes them; a compressed one is refused by name, not guessed at.
+* Blocks are uncompressed, as TensorFlow's bundle writer makes them; a compressed one is refused by name.
 * Keys rise strictly, as the format demands, so no key can stand twice.
 * The only error raised is ``TableError``.
 

@@ -10,9 +10,9 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from modelreg.facts import Container, Defect, DefectKind, Facts, Hazard, HazardKind, LambdaCode
+from modelreg.facts import Container, Defect, DefectKind, Facts, Hazard, HazardKind
 from modelreg.inspect import limits
-from modelreg.inspect.config import ConfigFacts, read_model_config, read_training_config
+from modelreg.inspect.config import ConfigFacts, common_pythons, read_model_config, read_training_config
 from modelreg.inspect.json_text import BadJsonError, parse_json_text
 from modelreg.inspect.keras_zip import METADATA, WEIGHTS, ZipContents, read_zip
 from modelreg.inspect.sniff import Format, Sniffed, ends_with_zip_directory, sniff
@@ -185,9 +185,3 @@ def with_configs(facts: Facts, configs: Sequence[ConfigFacts]) -> Facts:
         hazards=(*facts.hazards, *(hazard for config in configs for hazard in config.hazards))[: limits.HAZARDS_MAX],
         defects=(*facts.defects, *(defect for config in configs for defect in config.defects)),
     )
-
-
-def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:
-    """The versions that can have written every readable Lambda, in the order of the first."""
-    readable = [code.pythons for code in lambdas if code.pythons]
-    return tuple(python for python in (readable[0] if readable else ()) if all(python in each for each in readable))

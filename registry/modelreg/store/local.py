@@ -81,7 +81,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.url = root.as_uri()
+        self.url = f"file://{root}"
         self._staging = root / "staging"
         self._blobs = root / "blobs" / "sha256"
 

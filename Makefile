@@ -1,0 +1,70 @@
+# Every task of the project.  Each works on a fresh machine that has python3 (3.11 or newer) and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: help demo test check lint types layers unit format reference keras-builtins bench requirements clean
+
+help:  ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
+
+demo: $(DEMO)/installed  ## show the main job on real Keras files: pushed, pulled, and three bad ones refused
+	@$(DEMO)/venv/bin/python examples/demo.py $(DEMO)/venv/bin/modelreg
+
+test: $(VENV)/installed lint types layers  ## everything: static checks and all tests, with TensorFlow
+	$(BIN)/python -m pytest
+
+check: lint types layers unit  ## the everyday loop, under two minutes
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python tools/generate_reference.py --check
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+layers: $(VENV)/installed
+	$(BIN)/lint-imports
+
+unit: $(VENV)/installed
+	$(BIN)/python -m pytest -q tests/unit tests/suite tests/cli
+
+format: $(VENV)/installed  ## let ruff lay out the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+reference: $(VENV)/installed  ## write docs/reference again from the code
+	$(BIN)/python tools/generate_reference.py
+
+keras-builtins: $(VENV)/installed  ## read the names that each Keras release has from its published source
+	$(BIN)/python tools/keras_builtins.py
+
+bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, checksum and sync
+	$(BIN)/python benchmarks/bench.py
+
+requirements:  ## resolve the pinned requirements again (needs uv)
+	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(UV_COMPILE) pyproject.toml --group dev --extra tensorflow -o requirements/dev.txt
+	echo 'hatchling' | $(UV_COMPILE) - -o requirements/build.txt
+
+clean:  ## remove everything that the other tasks made
+	rm -rf $(VENV) $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modelreg needs Python 3.11 or newer; run make with PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEMO)/installed: pyproject.toml requirements/runtime.txt requirements/build.txt $(shell find registry cli alembic -name '*.py' -o -name '*.json' 2>/dev/null)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modelreg needs Python 3.11 or newer; run make with PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(DEMO)/venv
+	$(DEMO)/venv/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/runtime.txt -r requirements/build.txt
+	$(DEMO)/venv/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
