@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import inspect
 import shutil
+import sys
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
@@ -44,16 +45,17 @@ class Registry(_Registry):
     ) -> Any:
         """Verify a version, then have this process's Keras load exactly the verified bytes.
 
-        ``custom_objects`` are the classes and functions that the model needs by name; what it needs and is neither
-        here nor in ``checks['provides']`` is refused.  ``compile`` restores the optimizer and the loss too.  A
+        ``custom_objects`` are the classes and functions that the model needs, by name; what it needs and is neither
+        here nor registered with Keras is refused.  ``compile`` restores the optimizer and the loss too.  A
         SavedModel comes back as a ``TFSMLayer`` under Keras 3, which can predict and not train.
 
         Raises ``RefusedError`` before Keras is imported, ``LoadError`` when Keras is missing or fails all the same.
         """
         objects = dict(custom_objects or {})
-        if checks.get("provides") is None and objects:
-            checks["provides"] = tuple(objects)
         entry, judgement = self.judge(reference, Purpose.LOAD, safe_mode=safe_mode, **checks)
+        if judgement.manifest and checks.get("provides") is None:
+            checks["provides"] = (*objects, *_registered(judgement.manifest.facts))
+            entry, judgement = self.judge(reference, Purpose.LOAD, safe_mode=safe_mode, **checks)
         name = f"{entry.model}:{entry.version}"
         manifest = accepted(judgement, f"{name} was not loaded")
         _require_keras()
@@ -66,6 +68,20 @@ class Registry(_Registry):
                 # A SavedModel's assets may be opened when it first runs: the folder lives as long as the model.
                 weakref.finalize(model, stack.pop_all().close)
         return model
+
+
+def _registered(facts: Facts) -> Iterator[str]:
+    """The custom objects that this process has registered with Keras, by decorator or by an open scope.
+
+    Where Keras has not been imported nothing can have been, and it is not imported to ask.
+    """
+    saving = getattr(sys.modules.get("keras"), "saving", None)
+    if saving is None:
+        return
+    for wanted in facts.custom_objects:
+        for name in (wanted.registered_name, wanted.class_name):
+            if name is not None and saving.get_registered_object(name) is not None:
+                yield name
 
 
 def _require_keras() -> None:

@@ -29,6 +29,8 @@ _PY310 = ("3.10",)
 _PY311_ON = ("3.11", "3.12", "3.13", "3.14", "3.15")
 
 _RETURN_VALUE = 83
+_CODE_TYPES = (b"c", b"\xe3")
+"""The first byte of a marshalled code object, without and with a reference to it."""
 
 
 class BytecodeError(ValueError):
@@ -44,22 +46,25 @@ class StoredFunction:
 
 
 def read_stored_function(text: str) -> StoredFunction:
-    """Read the text that Keras stores for a function; raises ``BytecodeError``."""
+    """Read the text that Keras stores for a function; raises ``BytecodeError``.
+
+    Base64 is decoded as leniently as Keras does it (characters outside the alphabet are skipped).  Where that fails,
+    Keras takes the text itself for the bytes, so a reader without this second way is blind to code that Keras runs;
+    and files of Keras before 2.0.9 hold such text even where it would pass for base64 (Python 2's is all ASCII).
+    """
     if len(text) > 2 * limits.BYTECODE_SIZE_BYTES_MAX:
         raise BytecodeError(f"{len(text):,} characters of bytecode, more than are read")
-    return read_bytecode(decode_stored(text))
-
-
-def decode_stored(text: str) -> bytes:
-    """The bytes that Keras would hand to ``marshal.loads`` for ``text``.
-
-    Base64 is decoded as leniently as Keras does (characters outside the alphabet are skipped); where that fails, the
-    text itself is the bytes.  A reader without this second way is blind to code that Keras runs.
-    """
+    raw = text.encode("raw_unicode_escape", "replace")
     try:
-        return binascii.a2b_base64(text.encode("ascii"))
+        decoded = binascii.a2b_base64(text.encode("ascii"))
     except (UnicodeEncodeError, binascii.Error):
-        return text.encode("raw_unicode_escape", "replace")
+        return read_bytecode(raw)
+    try:
+        return read_bytecode(decoded)
+    except BytecodeError:
+        if raw[:1] not in _CODE_TYPES:
+            raise
+        return read_bytecode(raw)
 
 
 def read_bytecode(data: bytes) -> StoredFunction:

@@ -137,8 +137,10 @@ class _Walk:
         if depth > limits.CONFIG_NESTING_MAX:
             self._too_much(f"nests deeper than {limits.CONFIG_NESTING_MAX} levels")
         elif isinstance(value, dict):
-            if isinstance(value.get("class_name"), str):
+            if isinstance(value.get("class_name"), str) and "config" in value:
                 self._object(value, role, place, depth)
+            elif value.get("class_name") == "__tuple__":
+                self.value(value.get("items"), role, place, depth + 1)
             else:
                 for key, item in value.items():
                     by_output = role.kind in TRAINING_ROLES and role.named

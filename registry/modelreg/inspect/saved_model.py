@@ -147,7 +147,7 @@ def _keras_file(reading: _Reading) -> str:
 
 
 def _keras_objects(reading: _Reading) -> list[KerasObject]:
-    """The objects of ``keras_metadata.pb``, then those inside the graph; which of them Keras takes depends on its age."""
+    """The objects of ``keras_metadata.pb``, then those inside the graph; which it takes depends on Keras's age."""
     objects: list[KerasObject] = []
     content = reading.content(KERAS_FILE, KERAS_SIZE_BYTES_MAX) if KERAS_FILE in reading.files else None
     if content is not None:

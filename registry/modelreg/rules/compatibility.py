@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from packaging.version import Version
 
 from modelreg.environment.document import Environment
 from modelreg.facts import Container, Facts, LambdaCode
@@ -129,7 +128,9 @@ def _keras_of(environment: Environment) -> _Keras | None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return Version(version).release
+    """The leading numbers of a version; a text that starts with none counts as newest, so that nothing old is assumed."""
+    match = re.match(r"\d{1,6}(?:\.\d{1,6})*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else (999,)
 
 
 _WATCHED = ("tensorflow", "keras", "h5py", "numpy", "ml-dtypes", "protobuf")
