@@ -171,9 +171,8 @@ class ReleaseNames:
 
     def by_base_class(self) -> None:
         """Descendants of a root class; repeated until nothing is added, for bases are defined in any order."""
-        bases = [
-            (node.name, base_names(node)) for module in self.modules for node in definitions(module.tree, ast.ClassDef)
-        ]
+        classes = (node for module in self.modules for node in definitions(module.tree, ast.ClassDef))
+        bases = [(node.name, base_names(node)) for node in classes]
         roles: dict[str, set[str]] = defaultdict(set)
         for root, role in ROOTS.items():
             roles[root].add(role)
@@ -187,9 +186,8 @@ class ReleaseNames:
                     grown = True
         defined = {name for name, _ in bases}
         for name, found in roles.items():
-            played = (
-                found - {"layer"} if "metric" in found else found
-            )  # metrics of Keras 2 are layers, but never used as such
+            # Keras 2 derives Metric from Layer, but no configuration uses a metric as a layer.
+            played = found - {"layer"} if "metric" in found else found
             for role in played if name in defined and not name.startswith("_") else ():
                 self.names[role].add(name)
 

@@ -50,7 +50,7 @@ def utc_now() -> str:
 
 def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
     """Everything that a push finds out, and nothing that it writes."""
-    with Inspector() as inspector, open_artifact(request.path) as files:
+    with _inspector(request.path) as inspector, open_artifact(request.path) as files:
         facts = inspector.inspect([(file.path, file.descriptor) for file in files])
         verdict = _judge(request, facts)
         with _as_conflict(request.path):
@@ -79,6 +79,11 @@ def push(request: PushRequest, store: Store, index: Index, progress: Progress | 
             blob.publish()
         manifest, digest = _commit(request, store, index, _Content(files, staged, facts, verdict))
     return _result(request, files, facts, verdict, manifest, digest)
+
+
+def _inspector(path: Path) -> Inspector:
+    """The reader, started before the copy; a single file is most often HDF5, so it loads that parser meanwhile."""
+    return Inspector(expect_hdf5=path.is_file())
 
 
 @contextlib.contextmanager

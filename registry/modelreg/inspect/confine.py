@@ -39,8 +39,7 @@ def limit_resources(limits: ChildLimits) -> None:
 
 def confine() -> None:
     """Give up files, processes and the network; to be called when everything is imported and received."""
-    if sys.platform == "linux":
-        _landlock()
+    _landlock()
     _set_limit(resource.RLIMIT_FSIZE, 0)
     _set_limit(resource.RLIMIT_NPROC, 0)
     _set_limit(resource.RLIMIT_NOFILE, 0)
@@ -68,12 +67,20 @@ class _RulesetAttributes(ctypes.Structure):
     )
 
 
+def landlock_abi() -> int:
+    """The version of Landlock that this kernel has; below 1 where it has none."""
+    if sys.platform != "linux":
+        return 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    return int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _RULESET_VERSION_FLAG))
+
+
 def _landlock() -> None:
     """Handle every right that the kernel knows and grant none; a kernel without Landlock is left as it is."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    abi = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _RULESET_VERSION_FLAG)
+    abi = landlock_abi()
     if abi < 1:
         return
+    libc = ctypes.CDLL(None, use_errno=True)
     files = (1 << _FILE_RIGHTS_BY_ABI.get(abi, 16)) - 1
     attributes = _RulesetAttributes(files, _NETWORK_RIGHTS if abi >= 4 else 0, _SCOPES if abi >= 6 else 0)
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8

@@ -26,6 +26,8 @@ from modelreg.inspect.text import plain
 
 H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, NotImplementedError)
 """What h5py raises for bytes that libhdf5 cannot make sense of."""
+_OUT_OF_MEMORY = ("memory allocation failed", "H5MM_")
+"""How libhdf5 says it in an ``OSError``."""
 _V3_VARIABLE = re.compile(r"(^|/)vars/[^/]+$")
 _INTEGER_MAX = 2**53 - 1
 
@@ -54,6 +56,8 @@ def read_hdf5(stream: BinaryIO, *, file: str, base: int, size_bytes: int) -> Hdf
         with h5py.File(stream, "r") as opened:
             _Reader(contents, file, base, size_bytes).read(opened.id)
     except H5_ERRORS as error:
+        if any(mark in str(error) for mark in _OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
         contents.defects.append(Defect(DefectKind.DAMAGED_HDF5, file, plain(f"libhdf5 cannot read it: {error}")))
     return contents
 
@@ -104,11 +108,11 @@ class _Reader:
 
     # Attributes
 
-    def _short_attribute(self, place: h5g.GroupID, name: str) -> str | None:
+    def _short_attribute(self, place: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
         value = self._text_attribute(place, name, limits.METADATA_SIZE_BYTES_MAX)
         return None if value is None else plain(value.decode("utf-8", "replace"))
 
-    def _text_attribute(self, place: h5g.GroupID, name: str, size_bytes_max: int) -> bytes | None:
+    def _text_attribute(self, place: h5g.GroupID | h5d.DatasetID, name: str, size_bytes_max: int) -> bytes | None:
         """A text attribute in any of the ways it was ever written: bytes or str, fixed or variable, whole or in parts.
 
         Keras splits what is above HDF5's 64 KiB header limit into ``name0``, ``name1`` ...; parts join to one text.
@@ -127,7 +131,7 @@ class _Reader:
             values.append(value)
         return b"".join(values) if parts else None
 
-    def _one_attribute(self, place: h5g.GroupID, name: str, size_bytes_max: int) -> bytes | None:
+    def _one_attribute(self, place: h5g.GroupID | h5d.DatasetID, name: str, size_bytes_max: int) -> bytes | None:
         attribute = h5a.open(place, name.encode())
         if attribute.get_type().get_class() != h5t.STRING:
             self._hazard(HazardKind.NON_NUMERIC_DATASET, f"attribute {name}", "holds no text where Keras writes text")
@@ -135,7 +139,7 @@ class _Reader:
         too_big = (
             attribute.get_storage_size() > size_bytes_max or attribute.get_space().get_simple_extent_npoints() > 4096
         )
-        value = b"" if too_big else _as_bytes(h5py.Group(place).attrs[name])
+        value = b"" if too_big else _as_bytes(_holder(place).attrs[name])
         if too_big or len(value) > size_bytes_max:
             self._hazard(HazardKind.TOO_MUCH, f"attribute {name}", f"longer than {size_bytes_max:,} bytes, not read")
             return None
@@ -267,6 +271,10 @@ def _links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
     if group.get_num_objs():
         group.links.iterate(note, info=True)
     return sorted(found)
+
+
+def _holder(place: h5g.GroupID | h5d.DatasetID) -> h5py.Group | h5py.Dataset:
+    return h5py.Dataset(place) if isinstance(place, h5d.DatasetID) else h5py.Group(place)
 
 
 def _as_bytes(value: object) -> bytes:

@@ -139,8 +139,7 @@ class _Archive:
         self.contents.weights = self._content(member, limits.INFLATED_WEIGHTS_SIZE_BYTES_MAX)
 
     def _hazard(self, kind: HazardKind, where: str, detail: str) -> None:
-        if len(self.contents.hazards) < limits.HAZARDS_MAX:
-            self.contents.hazards.append(Hazard(kind, plain(where), plain(detail)))
+        self.contents.hazards.append(Hazard(kind, plain(where), plain(detail)))
 
 
 def _unsafe(member: zipfile.ZipInfo) -> str | None:

@@ -21,6 +21,8 @@ ONNX_SIZE_BYTES_MAX = limits.GIB
 GRAPH_NESTING_MAX = 32
 """Bodies of ``If`` and ``Loop`` within each other; exporters make two or three levels."""
 RANK_MAX = 254
+DIMENSION_END = 2**53
+"""Facts are canonical JSON, whose integers end there; so does every memory."""
 IR_VERSION_MAX = 255
 
 DTYPES = {
@@ -207,6 +209,8 @@ def _read_tensor(reading: _Reading, tensor: memoryview, base: int, unnamed: str)
             case number if number in _VALUE_FIELDS and each.wire is Wire.BYTES and len(each.data):
                 extents.append(Extent(base + each.offset, len(each.data)))
     path = plain(name or unnamed)
+    if any(abs(size) >= DIMENSION_END for size in shape[:RANK_MAX]):
+        raise ProtobufError(f"{path!r} has a dimension beyond any memory: {shape[:RANK_MAX]}")
     if len(shape) > RANK_MAX or len(reading.tensors) >= limits.TENSORS_MAX:
         raise ProtobufError(f"more than {limits.TENSORS_MAX:,} tensors, or one of {len(shape):,} dimensions")
     if outside:

@@ -31,8 +31,13 @@ def read_artifact(files: Sequence[SourceFile]) -> Facts:
     if any(file.path == SAVED_MODEL_MARK for file in files):
         from modelreg.inspect.saved_model import read_saved_model
 
-        return read_saved_model(files)
-    return read_file(files[0]) if len(files) == 1 else _read_folder(files)
+        facts = read_saved_model(files)
+    else:
+        facts = read_file(files[0]) if len(files) == 1 else _read_folder(files)
+    if len(facts.hazards) <= limits.HAZARDS_MAX:
+        return facts
+    more = Hazard(HazardKind.TOO_MUCH, facts.file, f"{len(facts.hazards):,} hazards; the first are listed")
+    return replace(facts, hazards=(*facts.hazards[: limits.HAZARDS_MAX - 1], more))
 
 
 def _read_folder(files: Sequence[SourceFile]) -> Facts:
@@ -182,6 +187,6 @@ def with_configs(facts: Facts, configs: Sequence[ConfigFacts]) -> Facts:
         layers=tuple(layer for config in configs for layer in config.layers),
         custom_objects=tuple(item for config in configs for item in config.custom_objects),
         lambdas=lambdas,
-        hazards=(*facts.hazards, *(hazard for config in configs for hazard in config.hazards))[: limits.HAZARDS_MAX],
+        hazards=(*facts.hazards, *(hazard for config in configs for hazard in config.hazards)),
         defects=(*facts.defects, *(defect for config in configs for defect in config.defects)),
     )

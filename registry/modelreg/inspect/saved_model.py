@@ -25,7 +25,7 @@ from modelreg.inspect.keras_metadata import (
     metadata_objects,
     read_keras_objects,
 )
-from modelreg.inspect.leveldb_table import TABLE_SIZE_BYTES_MAX
+from modelreg.inspect.leveldb_table import TABLE_SIZE_BYTES_MAX, read_table
 from modelreg.inspect.protobuf import Budget, ProtobufError, fields
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.tensor_bundle import BundleError, read_bundle
@@ -169,7 +169,7 @@ def _read_variables(reading: _Reading) -> None:
         return
     sizes = {path: file.size_bytes for path, file in reading.files.items()}
     try:
-        bundle = read_bundle(content, prefix=VARIABLES, sizes=sizes)
+        bundle = read_bundle(read_table(content), prefix=VARIABLES, sizes=sizes)
     except BundleError as error:
         reading.damaged(INDEX_FILE, f"{INDEX_FILE} cannot be read: {error}")
         return

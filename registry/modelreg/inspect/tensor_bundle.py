@@ -1,18 +1,19 @@
 """Reads TensorFlow's checkpoint index (``variables.index``): which tensor lies where in which data shard.
 
-Invariants: pure (bytes and sizes in, tensors and reasons out); an extent is given only if it lies within its shard.
+Invariants: pure (entries and sizes in, tensors and reasons out); an extent is given only if it lies within its shard.
 
 Source: TensorFlow ``tensorflow/core/protobuf/tensor_bundle.proto`` and ``util/tensor_bundle/tensor_bundle.cc`` (2.15).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from modelreg.facts import Extent, Tensor
 from modelreg.inspect import limits
-from modelreg.inspect.leveldb_table import TableError, read_table
+from modelreg.inspect.leveldb_table import TableError
 from modelreg.inspect.protobuf import Budget, ProtobufError, fields
 from modelreg.inspect.text import plain
 
@@ -27,6 +28,12 @@ DTYPES = {
 SHARDS_MAX = 100_000
 RANK_MAX = 254
 """``TensorShape::MaxDimensions`` of TensorFlow."""
+DIMENSION_END = 2**53
+"""Facts are canonical JSON, whose integers end there; so does every memory."""
+_ITEM_SIZES = {
+    "float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int16": 2, "int8": 1, "complex64": 8, "int64": 8, "bool": 1,
+    "bfloat16": 2, "uint16": 2, "complex128": 16, "float16": 2, "uint32": 4, "uint64": 8,
+}  # fmt: skip
 _SLICE_KEY_START = b"\0"
 _SLICE_NAME_END = b"\0\1"
 
@@ -55,8 +62,8 @@ class _Entry:
     sliced: bool = False
 
 
-def read_bundle(index: bytes, *, prefix: str, sizes: Mapping[str, int]) -> Bundle:
-    """Read ``variables.index``; ``prefix`` is its path without suffix, ``sizes`` the artifact's files in bytes.
+def read_bundle(index: Iterable[tuple[bytes, memoryview]], *, prefix: str, sizes: Mapping[str, int]) -> Bundle:
+    """Read the entries of ``variables.index``; ``prefix`` is its path without suffix, ``sizes`` those of all files.
 
     Raises ``BundleError`` if the index itself is unreadable; a shard that is missing or too short is ``damage``.
     """
@@ -65,7 +72,7 @@ def read_bundle(index: bytes, *, prefix: str, sizes: Mapping[str, int]) -> Bundl
     slices: dict[str, list[_Entry]] = {}
     shards = 1
     try:
-        for key, value in read_table(index):
+        for key, value in index:
             if not key:
                 shards = _shards(value, budget)
             elif key.startswith(_SLICE_KEY_START):
@@ -102,8 +109,16 @@ class _Placing:
             file = self._shard_path(parts[0].shard if parts else entry.shard)
             extents = tuple(self._extents(name, parts)) if all(part.shard == parts[0].shard for part in parts) else ()
             dtype = DTYPES.get(entry.dtype, f"dtype-{entry.dtype}")
+            self._check_size(name, entry, dtype)
             self.bundle.tensors.append(Tensor(name, entry.shape, dtype, file, extents))
         return self.bundle
+
+    def _check_size(self, name: str, entry: _Entry, dtype: str) -> None:
+        """TensorFlow refuses to restore a tensor whose stored size is not that of its shape (``BundleReader``)."""
+        needed = math.prod(entry.shape) * _ITEM_SIZES.get(dtype, 0)
+        if dtype in _ITEM_SIZES and not entry.sliced and needed != entry.size_bytes:
+            stored = f"{entry.size_bytes:,} bytes are stored"
+            self.bundle.damage.append(f"{name!r} is {dtype} of shape {entry.shape}, for which {stored}")
 
     def _extents(self, name: str, parts: Iterable[_Entry]) -> Iterator[Extent]:
         for part in parts:
@@ -169,4 +184,6 @@ def _shape(shape: memoryview, budget: Budget) -> Iterator[int]:
             for inner in fields(each.data, budget):
                 if inner.number == 1:
                     size = inner.int64
+            if not -1 <= size < DIMENSION_END:
+                raise ProtobufError(f"a tensor's dimension is {size}")
             yield size

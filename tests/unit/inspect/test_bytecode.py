@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import tracemalloc
 from pathlib import Path
@@ -41,7 +42,7 @@ ALL_BLOBS = [base64.b64decode(text) for python in PYTHONS for _, text in stored(
 def test_every_function_names_its_writer_and_only_pythons_with_the_same_format(python: str) -> None:
     """The true writer is among the answers, for each of 20 functions of each interpreter."""
     answers = {name: read_stored_function(text).pythons for name, text in stored(python)}
-    assert {name: EXPECTED[python] for name in answers} == answers
+    assert set(answers.values()) == {EXPECTED[python]}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -142,17 +143,14 @@ def test_any_mutation_is_an_answer_or_a_bytecode_error(blob: bytes, changes: lis
 @given(st.text(max_size=300))
 def test_any_text_is_an_answer_or_a_bytecode_error(text: str) -> None:
     """The text of a configuration may be anything, lone surrogates included."""
-    try:
+    with contextlib.suppress(BytecodeError):
         assert read_stored_function(text).pythons
-    except BytecodeError as error:
-        assert str(error)
 
 
 def check(data: bytes) -> None:
     try:
         found = read_bytecode(data)
-    except BytecodeError as error:
-        assert str(error)
+    except BytecodeError:
         return
     assert isinstance(found, StoredFunction)
     assert found.pythons

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from modelreg.facts import Container, DefectKind, Facts, HazardKind, Tensor
+from modelreg.inspect import limits
 from modelreg.inspect.hdf5 import Hdf5Contents, read_hdf5
 
 Make = Callable[[h5py.File], object]
@@ -76,7 +77,9 @@ def test_chunks_are_listed_at_their_absolute_places(
     contents = built(lambda file: file.create_dataset("w", data=values, chunks=(2, 8)), userblock_size=user_block_size)
     (tensor,) = contents.tensors
     stored = at_extents((tmp_path / "x.h5").read_bytes(), tensor)
-    assert sorted(stored[i : i + 64] for i in range(0, 256, 64)) == sorted(values[i : i + 2].tobytes() for i in (0, 2, 4, 6))
+    assert sorted(stored[i : i + 64] for i in range(0, 256, 64)) == sorted(
+        values[i : i + 2].tobytes() for i in (0, 2, 4, 6)
+    )
 
 
 def test_a_contiguous_tensor_behind_a_user_block_has_its_absolute_place(
@@ -138,7 +141,9 @@ def test_dtypes_have_numpys_names(built: Callable[..., Hdf5Contents]) -> None:
         ),
         pytest.param(lambda f: f.__setitem__("x", h5py.SoftLink("/y")), HazardKind.SOFT_LINK, id="a soft link"),
         pytest.param(
-            lambda f: f.create_virtual_dataset("x", virtual_layout()), HazardKind.VIRTUAL_DATASET, id="a virtual dataset"
+            lambda f: f.create_virtual_dataset("x", virtual_layout()),
+            HazardKind.VIRTUAL_DATASET,
+            id="a virtual dataset",
         ),
         pytest.param(
             lambda f: f.create_dataset("x", data=["a", "b"], dtype=h5py.string_dtype()),
@@ -191,6 +196,17 @@ def test_groups_that_contain_themselves_are_walked_once(built: Callable[..., Hdf
         file["a/b/again"] = file["a"]
 
     assert [tensor.path for tensor in built(make).tensors] == ["a/w"]
+
+
+def test_more_hazards_than_are_listed_are_told(tmp_path: Path, read: Callable[..., Facts]) -> None:
+    """The list stops at its bound and its last entry says so."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for index in range(limits.HAZARDS_MAX + 10):
+            file[f"{index}"] = h5py.SoftLink("/y")
+    facts = read(tmp_path / "x.h5")
+    assert len(facts.hazards) == limits.HAZARDS_MAX
+    assert facts.hazards[-1].kind is HazardKind.TOO_MUCH
+    assert f"{limits.HAZARDS_MAX + 10:,}" in facts.hazards[-1].detail
 
 
 def test_groups_nested_too_deep_are_told(built: Callable[..., Hdf5Contents]) -> None:

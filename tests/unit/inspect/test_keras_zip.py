@@ -55,14 +55,18 @@ def test_tensors_of_stored_weights_have_their_place_in_the_archive(models: Path,
 def test_compressed_weights_are_read_but_have_no_place(content: dict[str, bytes], read: Read) -> None:
     """Tensors are listed without extents, and the compression is told."""
     plain, compressed = read(packed(content)), read(packed(content, method=zipfile.ZIP_DEFLATED))
-    assert [(t.path, t.shape, t.dtype) for t in compressed.tensors] == [(t.path, t.shape, t.dtype) for t in plain.tensors]
+    assert [(t.path, t.shape, t.dtype) for t in compressed.tensors] == [
+        (t.path, t.shape, t.dtype) for t in plain.tensors
+    ]
     assert all(tensor.extents == () for tensor in compressed.tensors)
     assert [hazard.kind for hazard in compressed.hazards] == [HazardKind.COMPRESSED_MEMBER]
     assert compressed.layers == plain.layers
 
 
 @pytest.mark.parametrize("member", ["config.json", "metadata.json", "model.weights.h5"])
-def test_a_flipped_byte_in_a_member_is_a_defect_that_names_it(content: dict[str, bytes], read: Read, member: str) -> None:
+def test_a_flipped_byte_in_a_member_is_a_defect_that_names_it(
+    content: dict[str, bytes], read: Read, member: str
+) -> None:
     """CRC-32 of every member is checked."""
     data = bytearray(packed(content))
     data[data.index(content[member]) + len(content[member]) // 2] ^= 1
@@ -126,7 +130,9 @@ def test_any_other_zip_is_opaque(read: Read) -> None:
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))
-def test_a_flip_anywhere_is_told_or_changes_nothing_that_counts(content: dict[str, bytes], read: Read, tenth: int) -> None:
+def test_a_flip_anywhere_is_told_or_changes_nothing_that_counts(
+    content: dict[str, bytes], read: Read, tenth: int
+) -> None:
     """Inside the members every flip is a defect; in the headers between them at worst a different reading."""
     whole = packed(content)
     data = bytearray(whole)

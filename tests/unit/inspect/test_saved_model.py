@@ -17,6 +17,7 @@ from modelreg.inspect import saved_model
 from modelreg.inspect.keras_metadata import KerasObject, read_keras_objects
 from modelreg.inspect.saved_model import read_saved_model
 from modelreg.inspect.source import SourceFile
+from modelreg.records import canonical_json, to_json
 
 MODELS = Path(__file__).parents[2] / "models"
 INDEX = "variables/variables.index"
@@ -248,7 +249,7 @@ def test_texts_that_are_no_json_are_defects_or_hazards(text: bytes) -> None:
 
 @given(st.data())
 def test_mutated_folders_are_read_or_told_to_be_damaged(data: st.DataObject) -> None:
-    """No mutation of any file raises; every extent stays within its shard."""
+    """No mutation of any file raises; the facts can be written down, and every extent stays within its shard."""
     files = dict(LAMBDA)
     path = data.draw(st.sampled_from(sorted(files)))
     damaged = bytearray(files[path])
@@ -256,5 +257,6 @@ def test_mutated_folders_are_read_or_told_to_be_damaged(data: st.DataObject) -> 
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     files[path] = bytes(damaged[: data.draw(st.integers(0, len(damaged)))] if data.draw(st.booleans()) else damaged)
     facts = read(files)
+    assert canonical_json(to_json(facts))
     for tensor in facts.tensors:
         assert all(extent.offset + extent.size_bytes <= len(files[tensor.file]) for extent in tensor.extents)

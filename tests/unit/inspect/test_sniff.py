@@ -142,7 +142,9 @@ def test_any_bytes_have_an_answer(data: bytes) -> None:
 
 
 @given(
-    st.sampled_from([HDF5_SIGNATURE, b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"version https://git-lfs", b"<", b"{"]),
+    st.sampled_from(
+        [HDF5_SIGNATURE, b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"version https://git-lfs", b"<", b"{"]
+    ),
     st.binary(max_size=600),
     st.binary(max_size=100),
 )

@@ -2,6 +2,8 @@
 
 Runs on every Python from 2.7 on, because the point is which Python wrote the bytes.
 """
+# mypy: ignore-errors
+# ruff: noqa: UP010, UP024, B904, T201, C420, UP028, UP025, RUF021, UP004, UP031, F821
 
 from __future__ import print_function
 
@@ -31,7 +33,7 @@ def loops(x):
 
 
 def uses_tf(t):
-    return tf.nn.l2_normalize(t, axis=-1)  # noqa: F821
+    return tf.nn.l2_normalize(t, axis=-1)
 
 
 def guarded(x):

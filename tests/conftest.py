@@ -1,0 +1,136 @@
+"""What every test shares: a clean environment, the real files, a registry of its own, and an example manifest."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from modelreg import Registry
+from modelreg.digest import sha256_hex
+from modelreg.digest.streams import Descriptor, ingest
+from modelreg.environment.document import Environment
+from modelreg.facts import Container, Extent, Facts, Tensor
+from modelreg.manifest import FileEntry, Manifest
+
+settings.register_profile("modelreg", deadline=None, max_examples=60)
+settings.load_profile("modelreg")
+
+MODELS = Path(__file__).parent / "models"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store",
+        metavar="MODULE:FUNCTION",
+        help="run tests/suite over one more store: FUNCTION(folder) returns an Adapter as tests/suite/conftest.py has it",
+    )
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests reaches one of them."""
+    for variable in [name for name in os.environ if name.startswith("MODELREG_")]:
+        monkeypatch.delenv(variable)
+    home = str(tmp_path_factory.mktemp("user"))
+    for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, home)
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The real files; tests/models/README.md says who wrote them."""
+    return MODELS
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry: a SQLite file and a local store below ``tmp_path/home``."""
+    with Registry.open(home=tmp_path / "home") as opened:
+        yield opened
+
+
+def make_manifest(**changes: Any) -> Manifest:
+    """A small valid manifest of one HDF5 file with one tensor, with ``changes`` applied."""
+    data = bytes(range(256)) * 64
+    given: dict[str, Any] = {
+        "registry": "2c1f4b0e-5f3a-4f6e-9a4e-0a7cf3a3f0aa",
+        "model": "fraud",
+        "version": 1,
+        "previous": None,
+        "created_at": "2026-11-23T18:55:36Z",
+        "pushed_by": "ada",
+        "files": (entry_of("plain.h5", data),),
+        "facts": Facts(
+            Container.KERAS_HDF5,
+            "plain.h5",
+            keras_version="2.13.1",
+            backend="tensorflow",
+            tensors=(Tensor("dense/kernel:0", (8, 4), "float32", "plain.h5", (Extent(5000, 128),)),),
+        ),
+        "writer": Environment(distributions={"keras": "2.13.1"}),
+    }
+    given.update(changes)
+    if given["version"] > 1 and "previous" not in changes:
+        given["previous"] = sha256_hex(b"before")
+    return Manifest(**given)
+
+
+def entry_of(path: str, data: bytes) -> FileEntry:
+    """The manifest's entry of a file that holds ``data``."""
+    descriptor = os.memfd_create("data") if hasattr(os, "memfd_create") else _unnamed_file()
+    try:
+        os.write(descriptor, data)
+        return FileEntry.of(path, ingest(Descriptor(descriptor), len(data)))
+    finally:
+        os.close(descriptor)
+
+
+def _unnamed_file() -> int:
+    import tempfile
+
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
+
+
+@pytest.fixture(scope="session", name="make_manifest")
+def _make_manifest() -> Callable[..., Manifest]:
+    return make_manifest
+
+
+@pytest.fixture(scope="session", name="entry_of")
+def _entry_of() -> Callable[[str, bytes], FileEntry]:
+    return entry_of
+
+
+@pytest.fixture(scope="session")
+def within() -> Callable[..., Any]:
+    """``within(seconds, call)``: what ``call()`` returns or raises; fails the test if it is not done by then."""
+
+    def run(seconds: float, call: Callable[[], object]) -> object:
+        outcome: list[tuple[bool, object]] = []
+
+        def attempt() -> None:
+            try:
+                outcome.append((True, call()))
+            except BaseException as error:
+                outcome.append((False, error))
+
+        thread = threading.Thread(target=attempt, daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if not outcome:
+            pytest.fail(f"not done after {seconds} s: a deadlock")
+        succeeded, value = outcome[0]
+        if not succeeded:
+            assert isinstance(value, BaseException)
+            raise value
+        return value
+
+    return run

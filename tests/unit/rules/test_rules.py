@@ -1,0 +1,413 @@
+"""Each rule by its id: one case that has it, one that is as near as can be and has it not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from modelreg.environment.document import Environment
+from modelreg.facts import (
+    Container,
+    CustomObject,
+    Defect,
+    DefectKind,
+    Facts,
+    Hazard,
+    HazardKind,
+    LambdaCode,
+    Tensor,
+)
+from modelreg.findings import Finding, Severity
+from modelreg.rules import RULES, Mode, Policy, Purpose, Target, judge
+from modelreg.rules.content import _DEFECT_RULES, _HAZARD_RULES, FINDINGS_PER_RULE_MAX
+
+PULL, LOAD = Policy(), Policy(purpose=Purpose.LOAD)
+KERAS_2 = {"tensorflow": "2.13.1", "keras": "2.13.1"}
+KERAS_3 = {"tensorflow-cpu": "2.21.0", "keras": "3.15.1"}
+
+
+def target(python: str | None = "3.11.7", *, implied: bool = False, **distributions: str) -> Target:
+    named = {name.replace("_", "-"): version for name, version in distributions.items()}
+    return Target("there", Environment(python=python, distributions=named), is_implied=implied)
+
+
+def facts(container: Container = Container.KERAS_HDF5, file: str = "m.h5", **more: object) -> Facts:
+    return Facts(container, file, **more)  # type: ignore[arg-type]
+
+
+def scale(*pythons: str, names: tuple[str, ...] = ()) -> Facts:
+    return facts(keras_version="3.15.1", lambdas=(LambdaCode("scale", "outer/scale", pythons, names),))
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    rule: str
+    having: Facts
+    lacking: Facts
+    policy: Policy = PULL
+    target: Target | None = None
+    lacking_target: Target | None = None
+    push: Environment | None = None
+    lacking_policy: Policy | None = None
+    severity: Severity | None = None
+    says: tuple[str, ...] = field(default=())
+
+    def found(self) -> list[Finding]:
+        return [f for f in judge(self.having, self.policy, self.target, self.push) if f.rule == self.rule]
+
+    def found_lacking(self) -> list[Finding]:
+        other = self.lacking_target or self.target
+        return [
+            f for f in judge(self.lacking, self.lacking_policy or self.policy, other, self.push) if f.rule == self.rule
+        ]
+
+
+PLAIN = facts(keras_version="3.15.1")
+TWICE = CustomObject("Twice", "layer", "m/twice", "my_package.layers", "my_package>Twice")
+MY_LOSS = CustomObject("my_loss", "loss", "training_config")
+NEEDS_TWICE = facts(keras_version="3.15.1", custom_objects=(TWICE,))
+SAVED = facts(Container.SAVED_MODEL, ".", tensorflow_version="2.13.1")
+WEIGHTS = facts(Container.KERAS_HDF5_WEIGHTS, "w.h5", tensors=(Tensor("k", (1,), "float32", "w.h5"),))
+
+CASES = [
+    Case(
+        "stored bytecode warns",
+        "MR301",
+        scale("3.11", names=("tf", "abs")),
+        PLAIN,
+        severity=Severity.WARN,
+        says=("'scale'", "tf, abs"),
+    ),
+    Case(
+        "safe mode refuses a Lambda",
+        "MR310",
+        scale("3.11"),
+        PLAIN,
+        policy=Policy(purpose=Purpose.LOAD, safe_mode=True),
+        severity=Severity.REFUSE,
+    ),
+    Case(
+        "without safe mode a Lambda is for Keras to load",
+        "MR310",
+        scale("3.11"),
+        scale("3.11"),
+        Policy(Purpose.LOAD, safe_mode=True),
+        lacking_policy=LOAD,
+    ),
+    Case(
+        "a pull does not know of safe mode",
+        "MR310",
+        scale("3.11"),
+        scale("3.11"),
+        Policy(Purpose.LOAD, safe_mode=True),
+        lacking_policy=Policy(safe_mode=True),
+    ),
+    Case(
+        "another layout group",
+        "MR401",
+        scale("3.8", "3.9"),
+        scale("3.11"),
+        target=target(),
+        severity=Severity.REFUSE,
+        says=("'scale'", "3.8 or 3.9", "3.11.7", "bad marshal data"),
+    ),
+    Case(
+        "the same layout group",
+        "MR401",
+        scale("3.12"),
+        scale("3.11", "3.12"),
+        target=target(),
+        says=("without an error",),
+    ),
+    Case(
+        "the Python that wrote it",
+        "MR401",
+        scale("3.8"),
+        scale("3.8"),
+        target=target(),
+        lacking_target=target("3.8.18"),
+    ),
+    Case("two layout groups away", "MR401", scale("2.7"), scale(), target=target(), says=("bad marshal data",)),
+    Case(
+        "two candidates",
+        "MR402",
+        scale("3.11", "3.12"),
+        scale("3.11"),
+        target=target(),
+        severity=Severity.WARN,
+        says=("3.11 or 3.12",),
+    ),
+    Case(
+        "two candidates and neither",
+        "MR402",
+        scale("3.6", "3.7"),
+        scale("3.6", "3.7"),
+        target=target("3.7"),
+        lacking_target=target("3.8"),
+    ),
+    Case(
+        "a target without a Python",
+        "MR407",
+        scale("3.11"),
+        PLAIN,
+        target=target(None),
+        severity=Severity.WARN,
+        says=("'there'",),
+    ),
+    Case(
+        "a target with a Python",
+        "MR407",
+        scale("3.11"),
+        scale("3.11"),
+        target=target(None),
+        lacking_target=target("3.11"),
+    ),
+    Case(
+        "Keras 3 file for Keras 2",
+        "MR403",
+        PLAIN,
+        facts(keras_version="2.13.1"),
+        target=target(**KERAS_2),
+        severity=Severity.REFUSE,
+        says=("3.15.1", "Keras 2.13.1"),
+    ),
+    Case(
+        "Keras 3 file for an old TensorFlow",
+        "MR403",
+        PLAIN,
+        PLAIN,
+        target=target(tensorflow="2.15.1"),
+        lacking_target=target(tensorflow="2.16.1"),
+    ),
+    Case(
+        "Keras 2 archive for Keras 3",
+        "MR404",
+        facts(Container.KERAS_ZIP, "m.keras", keras_version="2.13.1"),
+        facts(Container.KERAS_ZIP, "m.keras", keras_version="3.0.0"),
+        target=target(**KERAS_3),
+        severity=Severity.WARN,
+    ),
+    Case(
+        "SavedModel for Keras 3",
+        "MR405",
+        SAVED,
+        PLAIN,
+        target=target(**KERAS_3),
+        severity=Severity.REFUSE,
+        says=("2.13.1", "Keras 3.15.1"),
+    ),
+    Case("SavedModel for Keras 2", "MR405", SAVED, SAVED, target=target(**KERAS_3), lacking_target=target(**KERAS_2)),
+    Case("SavedModel for load", "MR405", SAVED, PLAIN, policy=LOAD, target=target(**KERAS_3), severity=Severity.INFO),
+    Case(
+        "HDF5 named keras",
+        "MR406",
+        facts(file="m.keras", keras_version="2.6.0"),
+        facts(file="m.h5", keras_version="2.6.0"),
+        target=target(**KERAS_3),
+        severity=Severity.REFUSE,
+    ),
+    Case(
+        "HDF5 named keras for load",
+        "MR406",
+        facts(file="m.keras"),
+        facts(file="m.keras"),
+        target=target(**KERAS_3),
+        lacking_policy=LOAD,
+    ),
+    Case(
+        "old weights only",
+        "MR410",
+        WEIGHTS,
+        PLAIN,
+        severity=Severity.WARN,
+        says=("holds weights only", "`load_weights`"),
+    ),
+    Case(
+        "new weights only for load",
+        "MR410",
+        facts(Container.KERAS_V3_WEIGHTS),
+        PLAIN,
+        policy=LOAD,
+        severity=Severity.REFUSE,
+    ),
+    Case("unknown format", "MR411", facts(Container.OPAQUE, "x.bin"), PLAIN, severity=Severity.WARN, says=("x.bin",)),
+    Case("HDF5 of nobody for load", "MR411", facts(Container.HDF5), PLAIN, policy=LOAD, severity=Severity.REFUSE),
+    Case(
+        "damage says enough",
+        "MR411",
+        facts(Container.OPAQUE),
+        facts(Container.OPAQUE, defects=(Defect(DefectKind.EMPTY, "m.h5", "0 bytes"),)),
+    ),
+    Case("TensorFlow Lite", "MR412", facts(Container.TFLITE), PLAIN, severity=Severity.INFO, says=("TensorFlow Lite",)),
+    Case("ONNX for load", "MR412", facts(Container.ONNX), PLAIN, policy=LOAD, severity=Severity.REFUSE, says=("ONNX",)),
+    Case(
+        "a custom layer", "MR420", NEEDS_TWICE, PLAIN, severity=Severity.WARN, says=("'Twice'", "'my_package.layers'")
+    ),
+    Case(
+        "a custom layer that is not provided",
+        "MR420",
+        NEEDS_TWICE,
+        NEEDS_TWICE,
+        policy=Policy(provides=frozenset()),
+        lacking_policy=Policy(provides=frozenset({"Twice"})),
+        severity=Severity.REFUSE,
+        says=("and does not",),
+    ),
+    Case(
+        "a custom layer provided by its registered name",
+        "MR420",
+        NEEDS_TWICE,
+        NEEDS_TWICE,
+        lacking_policy=Policy(provides=frozenset({"my_package>Twice"})),
+    ),
+    Case(
+        "a custom layer under verify",
+        "MR420",
+        NEEDS_TWICE,
+        facts(custom_objects=(MY_LOSS,)),
+        policy=Policy(mode=Mode.VERIFY),
+        severity=Severity.WARN,
+    ),
+    Case(
+        "a custom loss",
+        "MR421",
+        facts(custom_objects=(MY_LOSS,)),
+        NEEDS_TWICE,
+        severity=Severity.INFO,
+        says=("'my_loss'",),
+    ),
+    Case(
+        "a custom loss that is not provided",
+        "MR421",
+        facts(custom_objects=(MY_LOSS,)),
+        PLAIN,
+        policy=Policy(provides=frozenset()),
+        severity=Severity.INFO,
+    ),
+    Case(
+        "a target without Keras",
+        "MR430",
+        PLAIN,
+        facts(Container.OPAQUE),
+        target=target(),
+        severity=Severity.WARN,
+        says=("'there'",),
+    ),
+    Case(
+        "an implied target without Keras",
+        "MR430",
+        PLAIN,
+        PLAIN,
+        target=target(implied=True),
+        lacking_target=target(**KERAS_3),
+        severity=Severity.INFO,
+    ),
+    Case(
+        "drift of versions",
+        "MR431",
+        PLAIN,
+        PLAIN,
+        target=target(numpy="2.4.6", **KERAS_3),
+        lacking_target=target(numpy="1.26.4", tensorflow="2.21.0", keras="3.15.1"),
+        push=Environment(python="3.11.7", distributions={"numpy": "1.26.4", "tensorflow": "2.21.0"}),
+        severity=Severity.INFO,
+        says=("numpy 1.26.4 -> 2.4.6",),
+    ),
+    *(
+        Case(
+            kind.value,
+            rule,
+            facts(defects=(Defect(kind, "m.h5", "why"),)),
+            PLAIN,
+            severity=RULES[rule].severity,
+            says=("m.h5: why",),
+        )
+        for kind, rule in _DEFECT_RULES.items()
+    ),
+    *(
+        Case(
+            kind.value,
+            rule,
+            facts(hazards=(Hazard(kind, "there", "why"),)),
+            PLAIN,
+            severity=RULES[rule].severity,
+            says=("why",),
+        )
+        for kind, rule in _HAZARD_RULES.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule} {case.name}")
+def test_the_rule_is_found_where_it_applies_and_only_there(case: Case) -> None:
+    """Claim: the artifact that has the trait has the finding, with its severity and the actual values; the other not."""
+    found = case.found()
+    assert found, f"{case.rule} was not found"
+    assert case.found_lacking() == []
+    for text in case.says:
+        assert text in found[0].message
+    if case.severity is not None:
+        assert {finding.severity for finding in found} == {case.severity}
+    assert found[0].kind is RULES[case.rule].kind
+
+
+def test_every_rule_that_judges_facts_has_a_case() -> None:
+    """Claim: a rule that is added later needs its two cases here; the others are shown in test_verify."""
+    elsewhere = {"MR101", "MR102", "MR103", "MR104", "MR105", "MR106", "MR201", "MR501"}
+    assert {case.rule for case in CASES} == set(RULES) - elsewhere
+
+
+@pytest.mark.parametrize(
+    "kinds", [(DefectKind, _DEFECT_RULES), (HazardKind, _HAZARD_RULES)], ids=["defects", "hazards"]
+)
+def test_every_kind_of_damage_and_hazard_has_a_rule(
+    kinds: tuple[type[DefectKind | HazardKind], dict[object, str]],
+) -> None:
+    """Claim: a kind that a reader can report never ends as KeyError."""
+    enumeration, table = kinds
+    assert set(table) == set(enumeration)
+
+
+def test_a_million_hazards_are_counted_not_listed() -> None:
+    """Claim: of one rule the first 20 places are named and one more finding counts the rest."""
+    many = tuple(Hazard(HazardKind.EXTERNAL_LINK, f"place {number}", "out") for number in range(1000))
+    found = judge(facts(hazards=many), PULL, None, None)
+    assert len(found) == FINDINGS_PER_RULE_MAX + 1
+    assert "980 more" in found[-1].message
+
+
+@pytest.mark.parametrize("count", [21, 1000])
+def test_many_lambdas_and_custom_objects_do_not_flood_the_verdict(count: int) -> None:
+    """Claim: the same bound holds for Lambdas and custom objects, of which a hostile file can have as many."""
+    lambdas = tuple(LambdaCode(f"l{number}", f"l{number}", ("3.8",)) for number in range(count))
+    objects = tuple(CustomObject(f"C{number}", "layer", "m") for number in range(count))
+    found = judge(facts(lambdas=lambdas, custom_objects=objects), PULL, target(), None)
+    by_rule = [sum(finding.rule == rule for finding in found) for rule in ("MR301", "MR401", "MR420")]
+    assert max(by_rule) <= FINDINGS_PER_RULE_MAX + 1
+
+
+ODD: list[tuple[str, Callable[[], tuple[Facts, Target]]]] = [
+    ("a Keras version that is none", lambda: (PLAIN, target(keras="nightly"))),
+    ("a TensorFlow version that is none", lambda: (PLAIN, target(tensorflow="from a branch"))),
+    ("an empty Keras version", lambda: (PLAIN, target(tensorflow="2.15.1", keras=""))),
+    ("a target Python that is none", lambda: (scale("3.8"), target("pypy"))),
+    ("a target Python of the future", lambda: (scale("3.8"), target("4.0.1"))),
+    ("a target Python without a minor", lambda: (scale("3.8"), target("3"))),
+    ("a writer's Keras in odd digits", lambda: (facts(keras_version="\u00b3.1"), target(**KERAS_3))),
+    ("a Lambda's Python that is none", lambda: (scale("x.y"), target())),
+]
+
+
+@pytest.mark.parametrize(("_name", "make"), ODD, ids=[name for name, _ in ODD])
+def test_odd_versions_are_judged_not_raised(_name: str, make: Callable[[], tuple[Facts, Target]]) -> None:
+    """Claim: a version text in a file or an environment that is no version ends as findings, never as an exception."""
+    odd_facts, odd_target = make()
+    assert isinstance(judge(odd_facts, PULL, odd_target, None), tuple)
+
+
+def test_an_artifact_with_nothing_to_say_has_no_findings() -> None:
+    """Claim: a plain model in the environment that wrote it passes without a word."""
+    assert judge(PLAIN, PULL, target(**KERAS_3), None) == ()
