@@ -41,8 +41,8 @@ format: $(VENV)/installed  ## let ruff lay out the code
 reference: $(VENV)/installed  ## write docs/reference again from the code
 	$(BIN)/python tools/generate_reference.py
 
-keras-builtins: $(VENV)/installed  ## read the names that each Keras release has from its published source
-	$(BIN)/python tools/keras_builtins.py
+keras-builtins:  ## read the names that each Keras release has from its published source
+	$(PYTHON) tools/keras_builtins.py
 
 bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, checksum and sync
 	$(BIN)/python benchmarks/bench.py

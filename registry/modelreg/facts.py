@@ -53,6 +53,8 @@ class DefectKind(enum.StrEnum):
     DAMAGED_ZIP = "damaged-zip"
     DAMAGED_SAVED_MODEL = "damaged-saved-model"
     DAMAGED_CONFIG = "damaged-config"
+    DAMAGED_TFLITE = "damaged-tflite"
+    DAMAGED_ONNX = "damaged-onnx"
     READER_DIED = "reader-died"
     """The inspecting child was killed by a signal while it read these bytes."""
     READER_TIMED_OUT = "reader-timed-out"

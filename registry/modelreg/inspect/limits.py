@@ -70,8 +70,8 @@ class ChildLimits:
 
     memory_bytes: int = 3 * GIB
     """Address space: 0.4 GiB of libraries, a 64 MiB configuration as Python values, inflated weights twice."""
-    cpu_s: int = 20
-    """The largest configuration that is read takes about 10 s; damaged HDF5 makes libhdf5 loop for ever."""
+    cpu_s: int = 12
+    """A configuration of 50,000 layers takes about 3 s; damaged HDF5 makes libhdf5 loop for ever."""
     wall_s: int = 60
 
     @classmethod

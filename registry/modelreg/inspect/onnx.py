@@ -93,7 +93,7 @@ def read_onnx(file: SourceFile) -> Facts:
     try:
         _read_model(reading, memoryview(file.read_at(0, file.size_bytes)))
     except ProtobufError as error:
-        defects.append(Defect(DefectKind.DAMAGED_CONFIG, file.path, plain(f"the ONNX file cannot be read: {error}")))
+        defects.append(Defect(DefectKind.DAMAGED_ONNX, file.path, plain(f"the ONNX file cannot be read: {error}")))
     foreign = (item for key, item in reading.foreign.items() if key not in reading.functions)
     return Facts(
         Container.ONNX,

@@ -49,7 +49,7 @@ def read_tflite(file: SourceFile) -> Facts:
         _read_model(reading, root_table(file))
     except FlatbufferError as error:
         detail = f"the TensorFlow Lite file cannot be read: {error}"
-        reading.defects.append(Defect(DefectKind.DAMAGED_CONFIG, file.path, detail))
+        reading.defects.append(Defect(DefectKind.DAMAGED_TFLITE, file.path, detail))
     return Facts(
         Container.TFLITE,
         file.path,

@@ -37,8 +37,16 @@ def _layout_group(python: str) -> int:
 
 
 def bytecode(facts: Facts, target: Target) -> Iterator[Finding]:
-    """MR401, MR402, MR407: each Lambda's Python against the target's."""
+    """MR401, MR402, MR407: each Lambda's Python against the target's.
+
+    A SavedModel has its layers as graph functions too: Keras 3 runs nothing else of it, and Keras 2 falls back to them
+    when the bytecode cannot be read (tf.keras ``saved_model/load.py``; recorded loads agree).
+    """
     minor = target.environment.python_minor
+    is_saved_model = facts.container is Container.SAVED_MODEL
+    keras = _keras_of(target.environment)
+    if is_saved_model and keras is not None and keras.major >= 3:
+        return
     for code in facts.lambdas:
         if not code.pythons:
             continue  # MR307 has said that nothing can be told of it
@@ -53,6 +61,7 @@ def bytecode(facts: Facts, target: Target) -> Iterator[Finding]:
                 f"layer {code.layer!r} holds bytecode of Python {one_of(code.pythons)}; the target has Python "
                 f"{target.environment.python}, {_outcome(code, minor)}",
                 where=lambda_place(code.path),
+                severity=Severity.INFO if is_saved_model and not _shares_layout(code, minor) else None,
             )
         elif len(code.pythons) > 1:
             yield RULES["MR402"].found(
@@ -62,8 +71,12 @@ def bytecode(facts: Facts, target: Target) -> Iterator[Finding]:
             )
 
 
+def _shares_layout(code: LambdaCode, minor: str) -> bool:
+    return _layout_group(minor) in {_layout_group(python) for python in code.pythons}
+
+
 def _outcome(code: LambdaCode, minor: str) -> str:
-    if _layout_group(minor) in {_layout_group(python) for python in code.pythons}:
+    if _shares_layout(code, minor):
         return "which would read it and then crash or compute other numbers, without an error"
     return "where loading it fails with 'bad marshal data'"
 

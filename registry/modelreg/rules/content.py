@@ -23,6 +23,8 @@ _DEFECT_RULES = {
     DefectKind.DAMAGED_HDF5: "MR117",
     DefectKind.DAMAGED_SAVED_MODEL: "MR117",
     DefectKind.DAMAGED_CONFIG: "MR117",
+    DefectKind.DAMAGED_TFLITE: "MR117",
+    DefectKind.DAMAGED_ONNX: "MR117",
     DefectKind.READER_DIED: "MR118",
     DefectKind.READER_TIMED_OUT: "MR118",
 }
@@ -74,7 +76,7 @@ def stored_bytecode(facts: Facts, policy: Policy) -> Iterator[Finding]:
             f"layer {code.layer!r} executes Python bytecode stored in the file{_uses(code.names)}",
             where=lambda_place(code.path),
         )
-        if policy.purpose is Purpose.LOAD and policy.safe_mode:
+        if policy.purpose is Purpose.LOAD and policy.safe_mode and facts.container is not Container.SAVED_MODEL:
             yield RULES["MR310"].found(
                 f"layer {code.layer!r} is a Lambda, which Keras's safe mode does not load",
                 where=lambda_place(code.path),

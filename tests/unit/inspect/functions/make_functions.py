@@ -3,7 +3,7 @@
 Runs on every Python from 2.7 on, because the point is which Python wrote the bytes.
 """
 # mypy: ignore-errors
-# ruff: noqa: UP010, UP024, B904, T201, C420, UP028, UP025, RUF021, UP004, UP031, F821
+# ruff: noqa: UP010, UP024, B904, T201, C420, UP028, RUF021, UP004, UP031, F821
 
 from __future__ import print_function
 
@@ -55,7 +55,7 @@ def generates(x):
 
 
 def constants(x):
-    return (1, 2.5, 3j, "text", b"bytes", None, True, 10 ** 40, -5, (1, (2, (3,))), u"\u00e9\u4e2d", x in {1, 2, 3})
+    return (1, 2.5, 3j, "text", b"bytes", None, True, 10**40, -5, (1, (2, (3,))), "\u00e9\u4e2d", x in {1, 2, 3})
 
 
 def tests(x, y):
@@ -113,7 +113,7 @@ FUNCTIONS = [
     makes_closure()(1),
     with_block,
     lambda x: x,
-    lambda x: x ** 2 if x else -x,
+    lambda x: x**2 if x else -x,
     lambda x, scale=2.0: x * scale,
     lambda: None,
 ]

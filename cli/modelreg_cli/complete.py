@@ -1,0 +1,73 @@
+"""Shell completion: names, versions, aliases and rules; silence where there is no registry, which is never made here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import modelreg
+import typer
+
+if TYPE_CHECKING:
+    from modelreg import Registry
+
+Choices = list[tuple[str, str]]
+"""What can be typed, and the shell's remark on it."""
+
+
+def references(context: typer.Context, incomplete: str) -> Choices:
+    """``fraud``, and behind ``:`` or ``@`` the versions or aliases of ``fraud``."""
+    for mark in ("@", ":"):
+        model, found, _ = incomplete.partition(mark)
+        if found:
+            choices = _aliases(context, model) if mark == "@" else _versions(context, model)
+            return [(f"{model}{mark}{text}", remark) for text, remark in choices]
+    return models(context, incomplete)
+
+
+def models(context: typer.Context, incomplete: str) -> Choices:
+    """The names of models."""
+    with _registry(context) as registry:
+        return [(name, "model") for name in registry.names(incomplete)] if registry else []
+
+
+def aliases(context: typer.Context, incomplete: str) -> Choices:
+    """The aliases of the model named before on the line."""
+    model = str(context.params.get("reference") or context.params.get("name") or "").partition(":")[0]
+    return [choice for choice in _aliases(context, model) if choice[0].startswith(incomplete)]
+
+
+def rules(_context: typer.Context, incomplete: str) -> Choices:
+    """Rule ids."""
+    return [(rule.id, rule.title) for rule in modelreg.RULES.values() if rule.id.startswith(incomplete.upper())]
+
+
+def _versions(context: typer.Context, model: str) -> Choices:
+    with _registry(context) as registry:
+        entries = registry.list(model) if registry else ()
+        return [(str(entry.version), f"pushed {entry.created_at}") for entry in reversed(entries)]
+
+
+def _aliases(context: typer.Context, model: str) -> Choices:
+    with _registry(context) as registry:
+        entries = registry.list(model) if registry and model else ()
+        return [(alias, f"version {entry.version}") for entry in entries for alias in entry.aliases]
+
+
+@contextlib.contextmanager
+def _registry(context: typer.Context) -> Iterator[Registry | None]:
+    """The registry if it is there and can be read.
+
+    Whatever is wrong with it is told by the command itself; between two keystrokes there is nobody to tell.
+    """
+    given = {"home": "home", "database_url": "database", "storage_url": "store"}
+    flags = {name: str(context.params[option]) for name, option in given.items() if context.params.get(option)}
+    with contextlib.ExitStack() as stack:
+        registry = None
+        with contextlib.suppress(modelreg.ModelregError, OSError):
+            registry = stack.enter_context(
+                modelreg.Registry.open(settings=modelreg.load_settings(flags), create=False)
+            )
+        with contextlib.suppress(modelreg.ModelregError):
+            yield registry
