@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import modelreg
@@ -28,8 +27,7 @@ def references(context: typer.Context, incomplete: str) -> Choices:
 
 def models(context: typer.Context, incomplete: str) -> Choices:
     """The names of models."""
-    with _registry(context) as registry:
-        return [(name, "model") for name in registry.names(incomplete)] if registry else []
+    return _ask(context, lambda registry: [(name, "model") for name in registry.names(incomplete)])
 
 
 def aliases(context: typer.Context, incomplete: str) -> Choices:
@@ -44,30 +42,32 @@ def rules(_context: typer.Context, incomplete: str) -> Choices:
 
 
 def _versions(context: typer.Context, model: str) -> Choices:
-    with _registry(context) as registry:
-        entries = registry.list(model) if registry else ()
-        return [(str(entry.version), f"pushed {entry.created_at}") for entry in reversed(entries)]
+    return _ask(
+        context,
+        lambda registry: [
+            (str(entry.version), f"pushed {entry.created_at}") for entry in reversed(registry.list(model))
+        ],
+    )
 
 
 def _aliases(context: typer.Context, model: str) -> Choices:
-    with _registry(context) as registry:
-        entries = registry.list(model) if registry and model else ()
-        return [(alias, f"version {entry.version}") for entry in entries for alias in entry.aliases]
+    return _ask(
+        context,
+        lambda registry: [
+            (alias, f"version {entry.version}") for entry in registry.list(model) for alias in entry.aliases
+        ],
+    )
 
 
-@contextlib.contextmanager
-def _registry(context: typer.Context) -> Iterator[Registry | None]:
-    """The registry if it is there and can be read.
+def _ask(context: typer.Context, question: Callable[[Registry], Choices]) -> Choices:
+    """The registry's answer; nothing where it is not there or cannot be read.
 
-    Whatever is wrong with it is told by the command itself; between two keystrokes there is nobody to tell.
+    What is wrong with it the command itself will tell; between two keystrokes there is nobody to tell.
     """
     given = {"home": "home", "database_url": "database", "storage_url": "store"}
     flags = {name: str(context.params[option]) for name, option in given.items() if context.params.get(option)}
-    with contextlib.ExitStack() as stack:
-        registry = None
-        with contextlib.suppress(modelreg.ModelregError, OSError):
-            registry = stack.enter_context(
-                modelreg.Registry.open(settings=modelreg.load_settings(flags), create=False)
-            )
-        with contextlib.suppress(modelreg.ModelregError):
-            yield registry
+    try:
+        with modelreg.Registry.open(settings=modelreg.load_settings(flags), create=False) as registry:
+            return question(registry)
+    except (modelreg.ModelregError, OSError):
+        return []

@@ -71,7 +71,8 @@ def check_path(path: str) -> None:
         not path
         or len(path.encode("utf-8", "replace")) > PATH_BYTES_MAX
         or any(part in ("", ".", "..") for part in parts)
-        or any(unicodedata.category(char) == "Cc" or char == "\\" for char in path)
+        or any(unicodedata.category(char) in ("Cc", "Cs") or char == "\\" for char in path)
+        or unicodedata.normalize("NFC", path) != path
         or str(PurePosixPath(path)) != path
     ):
         raise DocumentError(f"{path[:200]!r} is not a relative path that modelreg stores")

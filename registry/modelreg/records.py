@@ -4,8 +4,8 @@ Invariants:
 
 * The bytes are deterministic: sorted keys, compact, UTF-8, NFC strings, integers within 2**53, no floats.
   Restricted so, the output equals RFC 8785 (JCS) for ASCII keys, which is all our own documents use.
-* The parser takes hostile bytes: size and number of values are bounded (depth by the interpreter), duplicate keys,
-  floats, NaN and lone surrogates are refused, and every value is checked against the type of its field.
+* The parser takes hostile bytes: size, depth and number of values are bounded, duplicate keys, floats,
+  NaN and lone surrogates are refused, and every value is checked against the type of its field.
 * A key that the reader does not know is ignored, so that a later writer of the same format version may add one;
   a key that it needs and does not find, or a value of another type, is a ``DocumentError`` that names the place.
 """
@@ -29,6 +29,8 @@ Record = TypeVar("Record")
 
 DOCUMENT_SIZE_BYTES_MAX = 64 * 1024 * 1024
 """A manifest with 4,096 chunk digests is about 300 KB; 64 MiB leaves room for a model of 50,000 layers."""
+DEPTH_MAX = 64
+"""Our own documents nest nine levels."""
 VALUES_MAX = 4_000_000
 _INTEGER_MAX = 2**53 - 1
 
@@ -80,11 +82,28 @@ def parse_json(data: bytes, *, what: str, size_bytes_max: int = DOCUMENT_SIZE_BY
             parse_int=_bounded_int,
             parse_constant=_no_float,
         )
+        _check_value(value, may_have_surrogates=b"\\u" in data)
     except DocumentError as error:
         raise DocumentError(f"{what}: {error.message}") from None
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what} is not valid JSON: {error}") from None
-    return typing.cast(Json, value)
+    return typing.cast("Json", value)
+
+
+def _check_value(value: Json, *, may_have_surrogates: bool) -> None:
+    """Bound the depth, and refuse lone surrogates, which only an escape can bring in."""
+    level: list[Json] = [value]
+    for _ in range(DEPTH_MAX):
+        texts = [item for item in level if isinstance(item, str)] if may_have_surrogates else []
+        containers = [item for item in level if isinstance(item, dict | list)]
+        if may_have_surrogates:
+            texts += [key for item in containers if isinstance(item, dict) for key in item]
+        for text in texts:
+            _text(text, "$")
+        level = [inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return
+    raise DocumentError(f"nested deeper than {DEPTH_MAX} levels")
 
 
 def _check_count(data: bytes) -> None:

@@ -27,13 +27,13 @@ class Target:
     is_implied: bool = False
 
 
-_LAYOUT_GROUPS = ((2, 99), (3, 7), (3, 10), (3, 99))
-"""Last version of each group of Pythons whose marshalled code objects have the same fields."""
+_LAYOUT_GROUPS = ((2, 99), (3, 7), (3, 10))
+"""Last version of each group of Pythons whose marshalled code objects have the same fields; 3.11 began another."""
 
 
 def _layout_group(python: str) -> int:
-    version = tuple(int(part) for part in python.split(".")[:2])
-    return next(index for index, last in enumerate(_LAYOUT_GROUPS) if version <= last)
+    version = _numbers(python)[:2]
+    return next((index for index, last in enumerate(_LAYOUT_GROUPS) if version <= last), len(_LAYOUT_GROUPS))
 
 
 def bytecode(facts: Facts, target: Target) -> Iterator[Finding]:

@@ -1,0 +1,74 @@
+"""``modelreg pull``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from modelreg_cli.checks import Allow, Full, Provides, Reference, Strict, Target, Verify, checks_of
+from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.progress import progress
+from modelreg_cli.result import Lines, Result
+from modelreg_cli.wording import counted, decided, prefixed, size
+
+if TYPE_CHECKING:
+    from modelreg import Pulled
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+def pull(
+    invocation: Invocation,
+    reference: Reference,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The folder to make; by default the last part of the name."),
+    ] = None,
+    verify: Verify = None,
+    target: Target = None,
+    strict: Strict = None,
+    allow: Allow = None,
+    provides: Provides = None,
+    full: Full = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder as a whole if it holds something.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Give the verdict and fetch nothing.")] = False,
+) -> Result:
+    """Judge a version, then fetch it, every chunk verified as it arrives.
+
+    The verdict stands before a byte is fetched. A refused pull leaves the folder exactly as it was; the exit status
+    is then the sum of 4 policy, 8 corrupt, 16 untrusted, 32 unsafe, 64 incompatible.
+    """
+    checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
+    with invocation.registry() as registry:
+        entry, exactly = invocation.resolve(registry, reference)
+        with progress(invocation.output, "pull + verify", entry.size_bytes) as advance:
+            pulled = registry.pull(
+                exactly, out, full=full, force=force, dry_run=dry_run, progress=advance, **checks
+            )
+    return _result(pulled, full=full)
+
+
+def _result(pulled: Pulled, *, full: bool) -> Result:
+    content = f"{counted(len(pulled.files), 'file')}, {size(pulled.size_bytes)}"
+    checked = "every chunk and SHA-256 verified" if full else "every chunk verified"
+    done = "would be pulled; nothing was fetched" if pulled.dry_run else checked
+    return Result(
+        schema="pull",
+        value={
+            "reference": pulled.reference,
+            "model": pulled.model,
+            "version": pulled.version,
+            "digest": prefixed(pulled.digest),
+            "folder": str(pulled.folder),
+            "files": list(pulled.files),
+            "size_bytes": pulled.size_bytes,
+            "full": full,
+            "dry_run": pulled.dry_run,
+            "verdict": pulled.verdict.to_json(),
+        },
+        blocks=(Lines((f"{pulled.reference} -> {pulled.folder}", f"{content}, {done}; {decided(pulled.verdict)}")),),
+        quiet=(str(pulled.folder),),
+        verdict=pulled.verdict,
+    )

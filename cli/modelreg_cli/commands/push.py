@@ -1,0 +1,110 @@
+"""``modelreg push``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import modelreg
+import typer
+from modelreg_cli import complete
+from modelreg_cli.checks import Allow
+from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.progress import progress, size_on_disk
+from modelreg_cli.result import Lines, Result
+from modelreg_cli.wording import counted, prefixed, size
+
+if TYPE_CHECKING:
+    from modelreg import Pushed
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+def push(
+    invocation: Invocation,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The model's file or folder.", show_default=False)],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="By default the file's stem.", autocompletion=complete.models),
+    ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", metavar="ALIAS", help="Point this alias at the new version.", autocompletion=complete.aliases),
+    ] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Keep this in the manifest.")
+    ] = None,
+    env: Annotated[
+        str,
+        typer.Option(
+            "--env",
+            metavar="ENV",
+            help="Where the model was made: current, none, a document, an interpreter, or a lock file (FILE@3.11).",
+        ),
+    ] = "current",
+    allow: Allow = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Find out everything and write nothing.")] = False,
+) -> Result:
+    """Push a model file or folder as the next version of its name.
+
+    The file is read once: what was hashed is what is stored. Damaged files and files that are no model are refused.
+    """
+    metadata = _metadata(meta or [])
+    with (
+        invocation.registry() as registry,
+        progress(invocation.output, "push", size_on_disk(Path(path))) as advance,
+    ):
+        pushed = registry.push(
+            path,
+            name=name,
+            aliases=alias or (),
+            metadata=metadata,
+            environment=env,
+            allow=allow or (),
+            dry_run=dry_run,
+            progress=advance,
+        )
+    return _result(pushed)
+
+
+def _metadata(pairs: list[str]) -> dict[str, str]:
+    """``["owner=risk"]`` as a mapping; raises ``UsageError`` for one without ``=`` and for a key given twice."""
+    metadata: dict[str, str] = {}
+    for pair in pairs:
+        key, mark, value = pair.partition("=")
+        if not mark or not key:
+            raise modelreg.UsageError(f"--meta {pair!r} is not KEY=VALUE", hint="--meta owner=risk-team")
+        if key in metadata:
+            raise modelreg.UsageError(f"--meta gives {key!r} twice: {metadata[key]!r} and {value!r}")
+        metadata[key] = value
+    return metadata
+
+
+def _result(pushed: Pushed) -> Result:
+    content = f"{pushed.container}, {size(pushed.size_bytes)} in {counted(pushed.files, 'file')}"
+    if pushed.dry_run:
+        lines = [f"{pushed.model}: would be pushed; nothing was written", content]
+    else:
+        lines = [f"{pushed.reference} {prefixed(pushed.digest)}", content]
+    if pushed.aliases:
+        lines.append("aliases: " + ", ".join(pushed.aliases))
+    return Result(
+        schema="push",
+        value={
+            "reference": pushed.reference,
+            "model": pushed.model,
+            "version": pushed.version,
+            "digest": prefixed(pushed.digest),
+            "container": pushed.container,
+            "size_bytes": pushed.size_bytes,
+            "files": pushed.files,
+            "aliases": list(pushed.aliases),
+            "dry_run": pushed.dry_run,
+            "verdict": pushed.verdict.to_json(),
+        },
+        blocks=(Lines(tuple(lines)),),
+        quiet=() if pushed.digest is None else (f"sha256:{pushed.digest}",),
+        verdict=pushed.verdict,
+    )

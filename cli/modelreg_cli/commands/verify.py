@@ -1,0 +1,113 @@
+"""``modelreg verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import modelreg
+import typer
+from modelreg_cli import complete
+from modelreg_cli.checks import Allow, Full, Provides, Strict, Target, Verify, checks_of
+from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.progress import progress, size_on_disk
+from modelreg_cli.result import Lines, Result
+from modelreg_cli.wording import decided, prefixed, size
+
+if TYPE_CHECKING:
+    from modelreg import Checks, Verified
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+def verify(
+    invocation: Invocation,
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF|PATH",
+            help="A reference, or a pulled folder or a file in one. What is both is the folder: "
+            "write fraud:3 for the version, ./fraud for the folder.",
+            show_default=False,
+            autocompletion=complete.references,
+        ),
+    ],
+    verify: Verify = None,
+    target: Target = None,
+    strict: Strict = None,
+    allow: Allow = None,
+    provides: Provides = None,
+    full: Full = False,
+) -> Result:
+    """Check a version where it lies in the store, or a pulled folder.
+
+    A folder is checked against the manifest kept in it, with no registry and no network: that finds accidents and
+    changed files, and proves no origin by itself.
+    """
+    checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
+    path = Path(subject)
+    folder = pulled_folder_of(path)
+    if folder is None and path.exists() and not _is_reference(subject):
+        folder = path if path.is_dir() else path.parent
+    if folder is not None:
+        return _verify_folder(invocation, folder, checks, full=full)
+    with invocation.registry() as registry:
+        entry, exactly = invocation.resolve(registry, subject)
+        with progress(invocation.output, "verifying", entry.size_bytes) as advance:
+            verified = registry.verify(exactly, full=full, progress=advance, **checks)
+    return _result(verified, "store", None)
+
+
+def pulled_folder_of(path: Path) -> Path | None:
+    """The pulled folder that ``path`` is or lies in."""
+    if not path.exists():
+        return None
+    return next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        modelreg.parse_reference(text)
+    except modelreg.UsageError:
+        return False
+    return True
+
+
+def _verify_folder(invocation: Invocation, folder: Path, checks: Checks, *, full: bool) -> Result:
+    invocation.output.note(f"checking the folder {str(folder)!r} by the manifest kept in it")
+    with progress(invocation.output, "verifying", size_on_disk(folder)) as advance:
+        verified = modelreg.verify_folder(
+            folder, settings=invocation.settings(), full=full, progress=advance, **checks
+        )
+    return _result(verified, "folder", folder)
+
+
+def _result(verified: Verified, source: str, folder: Path | None) -> Result:
+    checked = "every chunk and SHA-256" if verified.full else "every chunk"
+    place = "in the store" if folder is None else f"in {str(folder)!r}"
+    return Result(
+        schema="verify",
+        value={
+            "reference": verified.reference,
+            "model": verified.model,
+            "version": verified.version,
+            "digest": prefixed(verified.digest),
+            "source": source,
+            "folder": None if folder is None else str(folder),
+            "size_bytes": verified.size_bytes,
+            "full": verified.full,
+            "verdict": verified.verdict.to_json(),
+        },
+        blocks=(
+            Lines(
+                (
+                    f"{verified.reference} {prefixed(verified.digest)}",
+                    f"{size(verified.size_bytes)} {place}, {checked} verified; {decided(verified.verdict)}",
+                )
+            ),
+        ),
+        quiet=(f"sha256:{verified.digest}",),
+        verdict=verified.verdict,
+    )

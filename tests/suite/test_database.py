@@ -1,0 +1,395 @@
+"""The promises of ``modelreg.db``, over every database."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from modelreg.db import migrate
+from modelreg.db.records import Index, Transaction
+from modelreg.db.schema import REVISION, REVISION_TABLE, metadata
+from modelreg.db.session import Session
+from modelreg.errors import ConflictError, DatabaseError, NotFoundError, SchemaRevisionError
+from modelreg.manifest import FileEntry, IndexEntry, Manifest, manifest_digest
+from modelreg.refs import parse_reference
+
+NOW = "2026-11-23T18:55:36Z"
+Make = Callable[..., Manifest]
+EntryOf = Callable[[str, bytes], FileEntry]
+
+
+@pytest.fixture
+def index(session: Session) -> Index:
+    return Index(session)
+
+
+@pytest.fixture
+def push(index: Index, make_manifest: Make) -> Callable[..., IndexEntry]:
+    """``push(model)`` adds one more version and gives its index entry."""
+
+    def add(model: str = "fraud", **changes: object) -> IndexEntry:
+        with index.transaction() as transaction:
+            return add_version(transaction, make_manifest, model, **changes)
+
+    return add
+
+
+def add_version(transaction: Transaction, make_manifest: Make, model: str, **changes: object) -> IndexEntry:
+    version, previous = transaction.next_version(model)
+    manifest = make_manifest(model=model, version=version, previous=previous, **changes)
+    digest = manifest_digest(manifest.to_bytes())
+    transaction.add(manifest, digest)
+    return IndexEntry.of(manifest, digest)
+
+
+Push = Callable[..., IndexEntry]
+
+
+def resolved(index: Index, text: str) -> int:
+    return index.resolve(parse_reference(text)).version
+
+
+def test_versions_count_from_one_per_model(index: Index, push: Push) -> None:
+    """Claim: each model has its own 1, 2, 3, and each version names the digest of the one before."""
+    pushed = [push("a"), push("b"), push("a"), push("a")]
+    assert [(entry.model, entry.version) for entry in pushed] == [("a", 1), ("b", 1), ("a", 2), ("a", 3)]
+    with index.transaction() as transaction:
+        assert transaction.next_version("a") == (4, pushed[3].digest)
+        assert transaction.next_version("c") == (1, None)
+
+
+def test_what_is_added_is_what_is_read(index: Index, push: Push, entry_of: EntryOf) -> None:
+    """Claim: an index entry comes back equal, files in the order of their paths."""
+    entry = push(files=(entry_of("a/b.bin", b"12"), entry_of("a\u00e9.bin", b"3"), entry_of("z", b"")))
+    assert index.resolve(parse_reference("fraud:1")) == entry
+    assert index.versions() == (entry,)
+
+
+def test_every_form_of_reference_resolves(index: Index, push: Push) -> None:
+    """Claim: bare name, version, alias, digest, and digest beside either, each give the one version they name."""
+    first, second = push(), push()
+    with index.transaction() as transaction:
+        transaction.move_alias("fraud", "production", 1, NOW)
+    for text, version in {
+        "fraud": 2,
+        "fraud:1": 1,
+        "fraud@production": 1,
+        f"fraud@sha256:{first.digest}": 1,
+        f"fraud:2@sha256:{second.digest}": 2,
+        f"fraud@production@sha256:{first.digest}": 1,
+    }.items():
+        assert resolved(index, text) == version, text
+
+
+def test_a_digest_that_does_not_agree_is_a_conflict(index: Index, push: Push) -> None:
+    """Claim: a version or alias beside another version's digest is told with what that version's digest is."""
+    first, second = push(), push()
+    with index.transaction() as transaction:
+        transaction.move_alias("fraud", "production", 1, NOW)
+    for text in (f"fraud:1@sha256:{second.digest}", f"fraud@production@sha256:{second.digest}"):
+        with pytest.raises(ConflictError, match=first.digest):
+            index.resolve(parse_reference(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("other", "no model 'other'"),
+        ("fraud:3", "no version 3; it has 1 to 2"),
+        ("fraud@staging", "no alias 'staging'"),
+        (f"fraud@sha256:{'0' * 64}", "no version with digest"),
+        ("frau", "no model 'frau'"),
+    ],
+)
+def test_what_is_not_there_is_told_by_the_part_that_is_unknown(index: Index, push: Push, text: str, says: str) -> None:
+    """Claim: NotFoundError says which part of the reference names nothing, and hints at a command."""
+    push()
+    push()
+    with pytest.raises(NotFoundError, match=says) as caught:
+        index.resolve(parse_reference(text))
+    assert (caught.value.hint or "").startswith("modelreg ")
+
+
+def test_a_digest_of_another_model_names_nothing(index: Index, push: Push) -> None:
+    """Claim: digests are looked up within the model that the reference names."""
+    push("a")
+    other = push("b")
+    with pytest.raises(NotFoundError):
+        index.resolve(parse_reference(f"a@sha256:{other.digest}"))
+
+
+def test_an_alias_moves_and_tells_where_it_was(index: Index, push: Push) -> None:
+    """Claim: an alias points at one version at a time, and both moves and deletions tell the one before."""
+    push()
+    push()
+    with index.transaction() as transaction:
+        assert transaction.move_alias("fraud", "production", 1, NOW) is None
+        assert transaction.move_alias("fraud", "production", 2, NOW) == 1
+    assert resolved(index, "fraud@production") == 2
+    assert [entry.aliases for entry in index.versions("fraud")] == [(), ("production",)]
+    with index.transaction() as transaction:
+        assert transaction.delete_alias("fraud", "production") == 2
+    with pytest.raises(NotFoundError, match="production"), index.transaction() as transaction:
+        transaction.delete_alias("fraud", "production")
+
+
+def test_an_alias_cannot_point_at_nothing(index: Index, push: Push) -> None:
+    """Claim: a version that is not there gets no alias, and the alias stays where it was."""
+    push()
+    with index.transaction() as transaction:
+        transaction.move_alias("fraud", "production", 1, NOW)
+    with pytest.raises(DatabaseError), index.transaction() as transaction:
+        transaction.move_alias("fraud", "production", 9, NOW)
+    assert resolved(index, "fraud@production") == 1
+
+
+def test_aliases_of_two_models_are_apart(index: Index, push: Push) -> None:
+    """Claim: the same alias on two models is two aliases."""
+    push("a")
+    push("a")
+    push("b")
+    with index.transaction() as transaction:
+        transaction.move_alias("a", "x", 2, NOW)
+        transaction.move_alias("b", "x", 1, NOW)
+    assert (resolved(index, "a@x"), resolved(index, "b@x")) == (2, 1)
+
+
+def test_aliases_of_a_version_are_sorted(index: Index, push: Push) -> None:
+    """Claim: a version's aliases come in the order of their text."""
+    push()
+    with index.transaction() as transaction:
+        for alias in ("b", "a", "c"):
+            transaction.move_alias("fraud", alias, 1, NOW)
+    assert index.resolve(parse_reference("fraud")).aliases == ("a", "b", "c")
+
+
+def test_a_withdrawn_version_is_no_longer_the_newest(index: Index, push: Push) -> None:
+    """Claim: a bare name skips withdrawn versions, their number still resolves, and it is never given again."""
+    push()
+    push()
+    with index.transaction() as transaction:
+        transaction.withdraw("fraud", 2, "leaked", NOW)
+    assert resolved(index, "fraud") == 1
+    found = index.resolve(parse_reference("fraud:2"))
+    assert (found.withdrawn_at, found.withdrawn_reason) == (NOW, "leaked")
+    assert push().version == 3
+
+
+def test_a_model_whose_every_version_is_withdrawn_says_so(index: Index, push: Push) -> None:
+    """Claim: the error tells a model that is empty from one that is not there."""
+    push()
+    with index.transaction() as transaction:
+        transaction.withdraw("fraud", 1, "leaked", NOW)
+    with pytest.raises(NotFoundError, match="every version"):
+        index.resolve(parse_reference("fraud"))
+
+
+def test_withdrawing_twice_is_a_conflict(index: Index, push: Push) -> None:
+    """Claim: the first reason stays."""
+    push()
+    with index.transaction() as transaction:
+        transaction.withdraw("fraud", 1, "first", NOW)
+    with pytest.raises(ConflictError), index.transaction() as transaction:
+        transaction.withdraw("fraud", 1, "second", NOW)
+    assert index.resolve(parse_reference("fraud:1")).withdrawn_reason == "first"
+
+
+def test_names_are_found_by_prefix_literally(index: Index, push: Push) -> None:
+    """Claim: the characters that LIKE treats as patterns stand for themselves in a prefix."""
+    for model in ("a_b", "axb", "a.b/c", "ab", "b"):
+        push(model)
+    assert index.names() == ("a.b/c", "a_b", "ab", "axb", "b")
+    assert index.names("a_") == ("a_b",)
+    assert index.names("a.b/") == ("a.b/c",)
+    for nothing in ("%", "_", "a%", "a\\", "/", "A_"):
+        assert index.names(nothing) == (), nothing
+
+
+def test_referenced_is_every_manifest_and_file(index: Index, push: Push, entry_of: EntryOf) -> None:
+    """Claim: a sweep keeps exactly the manifests and the files of all versions, withdrawn ones too."""
+    one, two = entry_of("a", b"1"), entry_of("b", b"2")
+    pushed = [push("m", files=(one, two)), push("n", files=(two,))]
+    with index.transaction() as transaction:
+        transaction.withdraw("m", 1, "x", NOW)
+    assert index.referenced() == {one.sha256, two.sha256, *(entry.digest for entry in pushed)}
+
+
+def test_a_registry_s_id_is_drawn_once(session: Session) -> None:
+    """Claim: every opening and every thread sees the same random identity."""
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: Index(session).registry_id(NOW), range(16)))
+    assert len(found) == 1
+    assert len(found.pop()) == 36
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, ConflictError])
+def test_any_exception_undoes_a_transaction(index: Index, make_manifest: Make, failure: type[BaseException]) -> None:
+    """Claim: nothing of a transaction that raises is kept, and the exception comes out as it is."""
+    with pytest.raises(failure), index.transaction() as transaction:
+        add_version(transaction, make_manifest, "fraud")
+        transaction.move_alias("fraud", "production", 1, NOW)
+        raise failure("stop")
+    assert index.versions() == ()
+    assert index.names() == ()
+
+
+def test_the_same_manifest_twice_is_refused_by_the_database(index: Index, push: Push, make_manifest: Make) -> None:
+    """Claim: version numbers and digests are unique by constraint, not by good manners."""
+    push()
+    for version in (1, 2):
+        manifest = make_manifest(version=version)
+        digest = manifest_digest(make_manifest().to_bytes())
+        with pytest.raises(DatabaseError, match=r"(?i)unique"), index.transaction() as transaction:
+            transaction.add(manifest, digest)
+    assert len(index.versions()) == 1
+
+
+def test_racing_threads_get_numbers_without_gap_or_double(index: Index, make_manifest: Make) -> None:
+    """Claim: 40 transactions on 8 threads give 1 to 40."""
+
+    def add(_: int) -> int:
+        with index.transaction() as transaction:
+            return add_version(transaction, make_manifest, "fraud").version
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(add, range(40))) == list(range(1, 41))
+
+
+def test_reading_does_not_change_anything(session: Session, push: Push) -> None:
+    """Claim: a reader sees one state from its first query on, whatever is committed meanwhile."""
+    push()
+    with session.reading() as connection:
+        before = connection.execute(sa.text("SELECT count(*) FROM versions")).scalar()
+        push()
+        assert connection.execute(sa.text("SELECT count(*) FROM versions")).scalar() == before == 1
+
+
+def test_foreign_keys_are_enforced(session: Session) -> None:
+    """Claim: a row that points at nothing is refused (SQLite leaves this off by default)."""
+    with pytest.raises(DatabaseError, match=r"(?i)foreign key"), session.writing() as connection:
+        connection.execute(sa.text("INSERT INTO files VALUES (99, 'p', 1, 'x')"))
+
+
+# --- the schema ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_migrations_make_exactly_the_schema(session: Session) -> None:
+    """Claim: alembic finds no difference between a database that was migrated and ``schema.metadata``."""
+    with session.reading() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": REVISION_TABLE, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+        checks = {
+            (table, check["name"])
+            for table in metadata.tables
+            for check in sa.inspect(connection).get_check_constraints(table)
+        }
+    assert checks == {("versions", "ck_versions_version_positive"), ("versions", "ck_versions_withdrawn_with_reason")}
+
+
+def test_the_revision_is_the_head_of_the_migrations() -> None:
+    """Claim: the program's revision and the newest script are one, and the history has one head."""
+    assert ScriptDirectory.from_config(migrate._configuration()).get_heads() == [REVISION]
+
+
+def test_an_empty_database_is_set_up_on_first_use(database_url: str) -> None:
+    """Claim: nothing, then this program's revision; a second time nothing happens."""
+    session = Session(database_url)
+    assert migrate.status(session) == migrate.SchemaStatus(None, REVISION)
+    migrate.require_current(session)
+    assert migrate.status(session).is_current
+    assert migrate.upgrade(session) == migrate.SchemaStatus(REVISION, REVISION)
+    session.close()
+
+
+def test_an_empty_database_is_left_alone_unless_it_may_be_made(database_url: str) -> None:
+    """Claim: with create=False the error names the command, and nothing is made."""
+    session = Session(database_url)
+    with pytest.raises(SchemaRevisionError) as caught:
+        migrate.require_current(session, create=False)
+    assert caught.value.hint == "modelreg db upgrade"
+    assert migrate.status(session).found is None
+    session.close()
+
+
+def _set_revision(session: Session, revision: str) -> None:
+    with session.writing() as connection:
+        connection.execute(sa.text(f"UPDATE {REVISION_TABLE} SET version_num = :new"), {"new": revision})  # noqa: S608
+
+
+def test_a_newer_database_says_to_upgrade_the_program(session: Session) -> None:
+    """Claim: a revision that this program does not know is refused by open and by upgrade, and left as it is."""
+    _set_revision(session, "9999")
+    for attempt in (migrate.require_current, migrate.upgrade):
+        with pytest.raises(SchemaRevisionError, match="'9999'") as caught:
+            attempt(session)
+        assert caught.value.hint is not None
+        assert "upgrade modelreg" in caught.value.hint
+    assert migrate.status(session).found == "9999"
+
+
+def test_an_older_database_names_the_command(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim: a known revision that is not the program's says ``modelreg db upgrade``, and nothing is changed."""
+    monkeypatch.setattr(migrate, "REVISION", "0002")
+    with pytest.raises(SchemaRevisionError, match="'0001'.*'0002'") as caught:
+        migrate.require_current(session)
+    assert caught.value.hint == "modelreg db upgrade"
+    assert migrate.status(session).found == "0001"
+
+
+def test_a_failed_upgrade_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim: an upgrade is one transaction: a failure in its middle leaves the database as it was."""
+    session = Session(database_url)
+    run = migrate._run_alembic
+
+    def fail(connection: sa.Connection) -> None:
+        run(connection)
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(migrate, "_run_alembic", fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        migrate.upgrade(session)
+    assert migrate.status(session).found is None
+    with session.reading() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    session.close()
+
+
+def _open_once(url: str, ready: object, results: object) -> None:
+    ready.wait(60)  # type: ignore[attr-defined]
+    try:
+        session = Session(url)
+        migrate.require_current(session)
+        results.put(Index(session).registry_id(NOW))  # type: ignore[attr-defined]
+        session.close()
+    except BaseException as error:
+        results.put(repr(error))  # type: ignore[attr-defined]
+
+
+def test_processes_that_create_one_database_at_once_all_succeed(database_url: str) -> None:
+    """Claim: whoever comes second waits for the first: no error, one schema, one registry id."""
+    context = multiprocessing.get_context("spawn")
+    ready, results = context.Barrier(4), context.Queue()
+    workers = [context.Process(target=_open_once, args=(database_url, ready, results)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    found = [results.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+    assert len(set(found)) == 1, found
+    assert len(found[0]) == 36, found
+
+
+def test_entries_are_values(push: Push) -> None:
+    """Claim: what the index gives is frozen."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        push().version = 2  # type: ignore[misc]
