@@ -131,7 +131,7 @@ def _run(arguments: list[str], output: Output) -> int:
         status = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except OutputClosedError:
         raise
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback is a bug
+    except (Exception, KeyboardInterrupt) as error:
         failure = failure_of(error, command=_command_of(arguments))
         output.failure(failure)
         return failure.exit_status

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import modelreg
 import typer
+
+import modelreg
 from modelreg_cli import complete
 
 if TYPE_CHECKING:

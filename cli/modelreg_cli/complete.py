@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import modelreg
 import typer
+
+import modelreg
 
 if TYPE_CHECKING:
     from modelreg import Registry

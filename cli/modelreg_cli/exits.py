@@ -32,7 +32,7 @@ TABLE = (
 )
 """4, 8, 16, 32 and 64 are summed when a verdict refuses for several reasons: 96 is unsafe and incompatible."""
 
-INTERNAL_ERROR = 1
+COULD_NOT = 1
 USAGE = 2
 INTERRUPTED = 130
 DEBUG_VARIABLE = "MODELREG_DEBUG"
@@ -93,7 +93,7 @@ def failure_of(error: BaseException, *, command: str = "modelreg") -> Failure:
         case KeyboardInterrupt():
             return INTERRUPTION
         case typer.Abort():
-            return Failure("not-confirmed", "no answer was given; nothing was changed", None, INTERNAL_ERROR)
+            return Failure("not-confirmed", "no answer was given; nothing was changed", None, COULD_NOT)
     return _internal_error(error)
 
 
@@ -108,7 +108,7 @@ def _internal_error(error: BaseException) -> Failure:
         traceback.print_exception(error)
     message = f"internal error: {type(error).__name__}: {error}"
     hint = f"set {DEBUG_VARIABLE}=1 to see where, and report it: this is a bug in modelreg"
-    return Failure("internal", message, hint, INTERNAL_ERROR)
+    return Failure("internal", message, hint, COULD_NOT)
 
 
 @contextlib.contextmanager

@@ -70,7 +70,13 @@ def _defects(facts: Facts) -> Table:
 
 
 def _tensors(facts: Facts) -> Table:
-    columns = (Column("TENSOR"), Column("SHAPE"), Column("DTYPE"), Column("OFFSET", right=True), Column("BYTES", right=True))
+    columns = (
+        Column("TENSOR"),
+        Column("SHAPE"),
+        Column("DTYPE"),
+        Column("OFFSET", right=True),
+        Column("BYTES", right=True),
+    )
     rows = [
         (
             tensor.path,

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import modelreg
 import typer
+
+import modelreg
 from modelreg_cli.exits import ConfirmationError
 from modelreg_cli.output import Form, Output
 from modelreg_cli.result import Result

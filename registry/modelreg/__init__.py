@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelreg.client.folder import is_pulled_folder, verify_folder
     from modelreg.client.registry import default_name
     from modelreg.client.results import AliasMoved, Check, Pulled, Pushed, Swept, Verified, Version, Withdrawn
+    from modelreg.client.schema import schema_status, upgrade_schema
     from modelreg.config import Setting, Settings, load_settings, masked
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
@@ -62,6 +63,7 @@ _HOMES = {
         "Version",
         "Withdrawn",
     ),
+    "modelreg.client.schema": ("schema_status", "upgrade_schema"),
     "modelreg.config": ("Setting", "Settings", "load_settings", "masked"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
@@ -148,8 +150,10 @@ __all__ = [
     "parse_reference",
     "resolve_target",
     "rule",
+    "schema_status",
     "to_document",
     "to_json",
+    "upgrade_schema",
     "verify_folder",
 ]
 

@@ -8,6 +8,7 @@ container's own (``model_weights/dense/dense/kernel:0``).  Sizes and offsets are
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 
 from modelreg.records import json_key
@@ -188,8 +189,8 @@ class Facts:
     @property
     def keras_major(self) -> int | None:
         """The writer's Keras major version; HDF5 of Keras 1 names none (Keras 3 legacy_h5_format: missing means 1)."""
-        head = (self.keras_version or "").split(".")[0]
-        return int(head) if head.isdigit() else None
+        match = re.match(r"\d{1,4}(?!\d)", self.keras_version or "", re.ASCII)
+        return int(match[0]) if match else None
 
     def tensors_at(self, file: str, offset: int, size_bytes: int) -> tuple[Tensor, ...]:
         """The tensors of ``file`` that the byte range touches."""

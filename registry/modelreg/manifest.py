@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 
 from modelreg.digest import BlobDigest, is_sha256, sha256_hex
 from modelreg.environment.document import Environment
-from modelreg.errors import DocumentError
+from modelreg.errors import DocumentError, UsageError
 from modelreg.facts import Facts
 from modelreg.findings import Finding
 from modelreg.records import canonical_json, from_json, json_key, parse_json, to_json
@@ -35,6 +35,9 @@ SIDE_FOLDER = ".modelreg"
 FILES_MAX = 10_000
 PATH_BYTES_MAX = 1024
 METADATA_ENTRIES_MAX = 1_000
+PUSHED_BY_LENGTH_MAX = 256
+KERAS_VERSION_LENGTH_MAX = 64
+"""What an index keeps of a version text that a file can make as long as it likes."""
 METADATA_BYTES_MAX = 256 * 1024
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -99,10 +102,18 @@ class Manifest:
     tool: str = ""
 
     def __post_init__(self) -> None:
-        parse_name(self.model)
+        _check_name(self.model)
+        object.__setattr__(self, "pushed_by", unicodedata.normalize("NFC", self.pushed_by))
+        if len(self.pushed_by) > PUSHED_BY_LENGTH_MAX:
+            raise DocumentError(
+                f"{self.pushed_by[:80]!r} cannot be who pushed: at most {PUSHED_BY_LENGTH_MAX} characters"
+            )
         if not 1 <= self.version <= VERSION_MAX:
             raise DocumentError(f"{self.version} is not a version: 1, 2, 3 ...")
-        if (self.previous is None) != (self.version == 1) or not is_sha256(self.previous or "0" * 64):
+        is_linked = (
+            self.previous is None if self.version == 1 else self.previous is not None and is_sha256(self.previous)
+        )
+        if not is_linked:
             raise DocumentError(f"version {self.version} cannot have {self.previous!r} as its predecessor")
         if not _TIMESTAMP.fullmatch(self.created_at):
             raise DocumentError(f"{self.created_at!r} is not a time like 2026-11-23T18:55:36Z")
@@ -128,7 +139,10 @@ class Manifest:
 
     def file(self, path: str) -> FileEntry:
         """The entry at ``path``; raises ``KeyError``."""
-        return next(entry for entry in self.files if entry.path == path)
+        for entry in self.files:
+            if entry.path == path:
+                return entry
+        raise KeyError(path)
 
     def to_bytes(self) -> bytes:
         """The canonical bytes; parsed again and compared before they are handed out."""
@@ -136,6 +150,13 @@ class Manifest:
         if canonical_json(to_json(_Statement.of(parse_manifest(data)))) != data:
             raise DocumentError(f"the manifest of {self.model}:{self.version} does not survive its own parser")
         return data
+
+
+def _check_name(model: str) -> None:
+    try:
+        parse_name(model)
+    except UsageError as error:
+        raise DocumentError(error.message) from None
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
@@ -239,7 +260,7 @@ class IndexEntry:
             created_at=manifest.created_at,
             pushed_by=manifest.pushed_by,
             container=manifest.facts.container.value,
-            keras_version=manifest.facts.keras_version,
+            keras_version=(manifest.facts.keras_version or "")[:KERAS_VERSION_LENGTH_MAX] or None,
             size_bytes=manifest.size_bytes,
             files=tuple(IndexedFile(entry.path, entry.size_bytes, entry.sha256) for entry in manifest.files),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from modelreg_cli import complete
 from modelreg_cli.invocation import Invocation, command
 from modelreg_cli.result import Column, Result, Table
@@ -34,9 +35,7 @@ def list_versions(
     invocation: Invocation,
     model: Annotated[
         str | None,
-        typer.Argument(
-            metavar="MODEL", help="Only this model's.", show_default=False, autocompletion=complete.models
-        ),
+        typer.Argument(metavar="MODEL", help="Only this model's.", show_default=False, autocompletion=complete.models),
     ] = None,
 ) -> Result:
     """List every version of every model, or of one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from modelreg_cli.checks import Allow, Full, Provides, Reference, Strict, Target, Verify, checks_of
 from modelreg_cli.invocation import Invocation, command
 from modelreg_cli.progress import progress
@@ -32,7 +33,9 @@ def pull(
     allow: Allow = None,
     provides: Provides = None,
     full: Full = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the folder as a whole if it holds something.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the folder as a whole if it holds something.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Give the verdict and fetch nothing.")] = False,
 ) -> Result:
     """Judge a version, then fetch it, every chunk verified as it arrives.
@@ -44,9 +47,7 @@ def pull(
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, reference)
         with progress(invocation.output, "pull + verify", entry.size_bytes) as advance:
-            pulled = registry.pull(
-                exactly, out, full=full, force=force, dry_run=dry_run, progress=advance, **checks
-            )
+            pulled = registry.pull(exactly, out, full=full, force=force, dry_run=dry_run, progress=advance, **checks)
     return _result(pulled, full=full)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import modelreg
 import typer
+
+import modelreg
 from modelreg_cli import complete
 from modelreg_cli.checks import Allow
 from modelreg_cli.invocation import Invocation, command
@@ -31,7 +32,9 @@ def push(
     ] = None,
     alias: Annotated[
         list[str] | None,
-        typer.Option("--alias", metavar="ALIAS", help="Point this alias at the new version.", autocompletion=complete.aliases),
+        typer.Option(
+            "--alias", metavar="ALIAS", help="Point this alias at the new version.", autocompletion=complete.aliases
+        ),
     ] = None,
     meta: Annotated[
         list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Keep this in the manifest.")

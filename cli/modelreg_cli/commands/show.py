@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import modelreg
 import typer
+
+import modelreg
 from modelreg_cli.checks import Allow, Provides, Reference, Strict, Target, Verify, checks_of
 from modelreg_cli.facts import facts_blocks
 from modelreg_cli.invocation import Invocation, command
@@ -63,7 +64,10 @@ def _blocks(version: Version) -> tuple[Block, ...]:
             ("pushed with", _environment(manifest.push)),
             ("pushed by tool", manifest.tool),
             *((f"meta {key}", value) for key, value in sorted(manifest.metadata.items())),
-            ("verdict", decided(version.verdict) + (f" for {version.verdict.target}" if version.verdict.target else "")),
+            (
+                "verdict",
+                decided(version.verdict) + (f" for {version.verdict.target}" if version.verdict.target else ""),
+            ),
         )
     )
     files = Table(

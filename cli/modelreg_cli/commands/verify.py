@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import modelreg
 import typer
+
+import modelreg
 from modelreg_cli import complete
 from modelreg_cli.checks import Allow, Full, Provides, Strict, Target, Verify, checks_of
 from modelreg_cli.invocation import Invocation, command
@@ -47,10 +49,7 @@ def verify(
     changed files, and proves no origin by itself.
     """
     checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
-    path = Path(subject)
-    folder = pulled_folder_of(path)
-    if folder is None and path.exists() and not _is_reference(subject):
-        folder = path if path.is_dir() else path.parent
+    folder = _folder_of(subject)
     if folder is not None:
         return _verify_folder(invocation, folder, checks, full=full)
     with invocation.registry() as registry:
@@ -60,11 +59,16 @@ def verify(
     return _result(verified, "store", None)
 
 
-def pulled_folder_of(path: Path) -> Path | None:
-    """The pulled folder that ``path`` is or lies in."""
-    if not path.exists():
+def _folder_of(subject: str) -> Path | None:
+    """The pulled folder that ``subject`` is or lies in; ``None`` for a reference.
+
+    A path that was not pulled and cannot be a reference is taken for a pulled folder too, which says best what is wrong.
+    """
+    if not os.path.exists(subject):  # noqa: PTH110 - pathlib raises for a name that is too long
         return None
-    return next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
+    path = Path(subject)
+    pulled = next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
+    return path if pulled is None and not _is_reference(subject) else pulled
 
 
 def _is_reference(text: str) -> bool:
@@ -78,9 +82,7 @@ def _is_reference(text: str) -> bool:
 def _verify_folder(invocation: Invocation, folder: Path, checks: Checks, *, full: bool) -> Result:
     invocation.output.note(f"checking the folder {str(folder)!r} by the manifest kept in it")
     with progress(invocation.output, "verifying", size_on_disk(folder)) as advance:
-        verified = modelreg.verify_folder(
-            folder, settings=invocation.settings(), full=full, progress=advance, **checks
-        )
+        verified = modelreg.verify_folder(folder, settings=invocation.settings(), full=full, progress=advance, **checks)
     return _result(verified, "folder", folder)
 
 

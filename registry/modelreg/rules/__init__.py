@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 from modelreg.environment.document import Environment
 from modelreg.facts import Facts
-from modelreg.findings import Finding
+from modelreg.findings import Finding, Severity
 from modelreg.rules import compatibility, content
 from modelreg.rules.catalogue import RULES, Rule, rule
 from modelreg.rules.compatibility import Target
 from modelreg.rules.policy import Mode, Policy, Purpose, rule_ids
 
 __all__ = ["RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule", "rule_ids"]
+
+
+FINDINGS_PER_RULE_MAX = 20
+"""A hostile file can have a million hazards or Lambdas; a verdict names the first and counts the rest."""
 
 
 def judge(facts: Facts, policy: Policy, target: Target | None, push: Environment | None) -> tuple[Finding, ...]:
@@ -33,4 +40,16 @@ def judge(facts: Facts, policy: Policy, target: Target | None, push: Environment
         findings += compatibility.bytecode(facts, target)
         findings += compatibility.keras_version(facts, target, policy)
         findings += compatibility.drift(push, target)
-    return policy.settle(findings)
+    return tuple(_bounded(policy.settle(findings)))
+
+
+def _bounded(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """At most so many findings of each rule and severity, and one that counts the rest."""
+    groups: dict[tuple[str, Severity], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.rule, finding.severity), []).append(finding)
+    for group in groups.values():
+        yield from group[:FINDINGS_PER_RULE_MAX]
+        more = len(group) - FINDINGS_PER_RULE_MAX
+        if more > 0:
+            yield replace(group[0], message=f"and {more:,} more findings like the ones above", where=None)

@@ -142,7 +142,7 @@ def _keras_of(environment: Environment) -> _Keras | None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version; a text that starts with none counts as newest, so nothing old is assumed."""
-    match = re.match(r"\d{1,6}(?:\.\d{1,6})*", version)
+    match = re.match(r"\d{1,6}(?:\.\d{1,6})*", version, re.ASCII)
     return tuple(int(part) for part in match[0].split(".")) if match else (999,)
 
 

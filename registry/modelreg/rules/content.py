@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelreg.facts import Container, DefectKind, Facts, Hazard, HazardKind
+from modelreg.facts import Container, DefectKind, Facts, HazardKind
 from modelreg.findings import Finding, Severity
 from modelreg.rules.catalogue import RULES
 from modelreg.rules.policy import Policy, Purpose
@@ -46,27 +46,17 @@ _HAZARD_RULES = {
     HazardKind.NON_NUMERIC_DATASET: "MR309",
 }
 
-FINDINGS_PER_RULE_MAX = 20
-"""A hostile file can have a million hazards; the report names the first and counts the rest."""
-
 
 def damage(facts: Facts) -> Iterator[Finding]:
     """MR110 to MR118: the bytes are not the model that their name promises."""
-    for defect in facts.defects[:FINDINGS_PER_RULE_MAX]:
+    for defect in facts.defects:
         yield RULES[_DEFECT_RULES[defect.kind]].found(f"{defect.file}: {defect.detail}", where=defect.file)
 
 
 def hazards(facts: Facts) -> Iterator[Finding]:
     """MR302 to MR309: content that executes, reaches outside, exhausts, or was not read."""
-    by_rule: dict[str, list[Hazard]] = {}
     for hazard in facts.hazards:
-        by_rule.setdefault(_HAZARD_RULES[hazard.kind], []).append(hazard)
-    for rule_id, found in by_rule.items():
-        for hazard in found[:FINDINGS_PER_RULE_MAX]:
-            yield RULES[rule_id].found(f"{hazard.where}: {hazard.detail}", where=hazard.where)
-        if len(found) > FINDINGS_PER_RULE_MAX:
-            more = len(found) - FINDINGS_PER_RULE_MAX
-            yield RULES[rule_id].found(f"and {more:,} more places like these", where=facts.file)
+        yield RULES[_HAZARD_RULES[hazard.kind]].found(f"{hazard.where}: {hazard.detail}", where=hazard.where)
 
 
 def stored_bytecode(facts: Facts, policy: Policy) -> Iterator[Finding]:

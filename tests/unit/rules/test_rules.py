@@ -20,8 +20,8 @@ from modelreg.facts import (
     Tensor,
 )
 from modelreg.findings import Finding, Severity
-from modelreg.rules import RULES, Mode, Policy, Purpose, Target, judge
-from modelreg.rules.content import _DEFECT_RULES, _HAZARD_RULES, FINDINGS_PER_RULE_MAX
+from modelreg.rules import FINDINGS_PER_RULE_MAX, RULES, Mode, Policy, Purpose, Target, judge
+from modelreg.rules.content import _DEFECT_RULES, _HAZARD_RULES
 
 PULL, LOAD = Policy(), Policy(purpose=Purpose.LOAD)
 KERAS_2 = {"tensorflow": "2.13.1", "keras": "2.13.1"}

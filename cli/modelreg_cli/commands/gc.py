@@ -1,0 +1,62 @@
+"""``modelreg gc``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.result import Lines, Result
+from modelreg_cli.wording import counted, size
+
+if TYPE_CHECKING:
+    from modelreg import Swept
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+def gc(
+    invocation: Invocation,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> Result:
+    """Remove blobs that no version needs.
+
+    They are what pushes leave that were refused, interrupted or killed. No blob of a version is ever removed, a
+    withdrawn one's neither.
+    """
+    with invocation.registry() as registry:
+        if not (dry_run or yes):
+            found = registry.gc(dry_run=True)
+            if found.blobs or found.leftovers:
+                invocation.confirm(f"Remove {_what(found)}?", yes=yes)
+        swept = registry.gc(dry_run=dry_run)
+    return Result(
+        schema="gc",
+        value={
+            "blobs": [f"sha256:{digest}" for digest in swept.blobs],
+            "leftovers": swept.leftovers,
+            "size_bytes": swept.size_bytes,
+            "kept": swept.kept,
+            "dry_run": swept.dry_run,
+        },
+        blocks=(Lines((_line(swept),)),),
+        quiet=tuple(f"sha256:{digest}" for digest in swept.blobs),
+    )
+
+
+def _what(swept: Swept) -> str:
+    return (
+        f"{counted(len(swept.blobs), 'unneeded blob')} and {counted(swept.leftovers, 'leftover')} of unfinished pushes, "
+        f"{size(swept.size_bytes)}"
+    )
+
+
+def _line(swept: Swept) -> str:
+    if not (swept.blobs or swept.leftovers):
+        return f"nothing to remove; {counted(swept.kept, 'blob')} needed"
+    verb = "would remove" if swept.dry_run else "removed"
+    return f"{verb} {_what(swept)}; {counted(swept.kept, 'blob')} kept"
