@@ -1,4 +1,7 @@
-"""Shell completion: names, versions, aliases and rules; silence where there is no registry, which is never made here."""
+"""Shell completion: names, versions, aliases and rules.
+
+Invariants: a registry is never made here, and where there is none, or none that can be read, there is silence.
+"""
 
 from __future__ import annotations
 

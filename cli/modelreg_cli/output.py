@@ -93,10 +93,10 @@ _LABELS = {"refuse": ("refused:", Style.RED), "warn": ("warning:", Style.YELLOW)
 
 
 def finding_lines(finding: Finding, *, colour: bool, said: str = "", fix: str | None = None) -> list[str]:
-    """``warning: MR301 message``, then where and the fix; the message is left out if ``said`` ends with it."""
+    """``warning: MR301 unsafe: message``, then where and the fix; the message is left out if ``said`` ends with it."""
     label, style = _LABELS[finding.severity.value]
-    message = f"({finding.kind.value})" if said.endswith(finding.message) else escaped(finding.message)
-    lines = [f"{painted(label, style, colour=colour)} {finding.rule} {message}"]
+    message = "" if said.endswith(finding.message) else f": {escaped(finding.message)}"
+    lines = [f"{painted(label, style, colour=colour)} {finding.rule} {finding.kind.value}{message}"]
     if finding.severity.value == "info":
         return lines
     if finding.where and finding.where not in finding.message:

@@ -209,8 +209,14 @@ def test_names_are_found_by_prefix_literally(index: Index, push: Push) -> None:
     assert index.names() == ("a.b/c", "a_b", "ab", "axb", "b")
     assert index.names("a_") == ("a_b",)
     assert index.names("a.b/") == ("a.b/c",)
-    for nothing in ("%", "_", "a%", "a\\", "/", "A_"):
+    for nothing in ("%", "_", "a%", "a\\", "/"):
         assert index.names(nothing) == (), nothing
+
+
+def test_a_prefix_in_capitals_finds_nothing(index: Index, push: Push) -> None:
+    """Claim: every database compares names as they are; SQLite's LIKE alone would not tell ``A`` from ``a``."""
+    push("ab")
+    assert index.names("A") == ()
 
 
 def test_referenced_is_every_manifest_and_file(index: Index, push: Push, entry_of: EntryOf) -> None:

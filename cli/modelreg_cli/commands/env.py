@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Capture and compare environments.")
 
-_FORMS = "current, a document, an interpreter, or a lock file (FILE@3.11)."
+_FORMS = "current, a document, an interpreter, or a lock file (FILE@3.11)"
 
 
 @app.callback()
@@ -68,8 +68,8 @@ def _summary(environment: Environment) -> str:
 @command
 def diff(
     invocation: Invocation,  # noqa: ARG001 - every command gets one
-    left: Annotated[str, typer.Argument(metavar="A", help=f"An environment: {_FORMS}", show_default=False)],
-    right: Annotated[str, typer.Argument(metavar="B", help="Another.", show_default=False)],
+    left: Annotated[str, typer.Argument(metavar="A", help=f"An environment: {_FORMS}.", show_default=False)],
+    right: Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)],
 ) -> Result:
     """Show what differs between two environments, gravest for a Keras model first.
 

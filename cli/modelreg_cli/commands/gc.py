@@ -49,10 +49,8 @@ def gc(
 
 
 def _what(swept: Swept) -> str:
-    return (
-        f"{counted(len(swept.blobs), 'unneeded blob')} and {counted(swept.leftovers, 'leftover')} of unfinished pushes, "
-        f"{size(swept.size_bytes)}"
-    )
+    leftovers = f"{counted(swept.leftovers, 'leftover')} of unfinished pushes"
+    return f"{counted(len(swept.blobs), 'unneeded blob')} and {leftovers}, {size(swept.size_bytes)}"
 
 
 def _line(swept: Swept) -> str:

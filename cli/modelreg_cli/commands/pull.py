@@ -23,6 +23,7 @@ app = typer.Typer()
 def pull(
     invocation: Invocation,
     reference: Reference,
+    *,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="DIR", help="The folder to make; by default the last part of the name."),

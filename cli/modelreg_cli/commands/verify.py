@@ -60,15 +60,20 @@ def verify(
 
 
 def _folder_of(subject: str) -> Path | None:
-    """The pulled folder that ``subject`` is or lies in; ``None`` for a reference.
+    """The pulled folder that ``subject`` is or lies in; ``None`` for what can only be a reference.
 
-    A path that was not pulled and cannot be a reference is taken for a pulled folder too, which says best what is wrong.
+    Raises ``NotFoundError`` for a path that was not pulled and cannot be a reference.
     """
     if not os.path.exists(subject):  # noqa: PTH110 - pathlib raises for a name that is too long
         return None
     path = Path(subject)
     pulled = next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
-    return path if pulled is None and not _is_reference(subject) else pulled
+    if pulled is None and not _is_reference(subject):
+        raise modelreg.NotFoundError(
+            f"{subject!r} was not pulled by modelreg, so there is nothing to check it against",
+            hint=f"modelreg inspect {subject}",
+        )
+    return pulled
 
 
 def _is_reference(text: str) -> bool:

@@ -19,7 +19,7 @@ from modelreg.facts import Container, Facts, Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.builtins import is_builtin
 from modelreg.inspect.confine import confine, limit_resources
-from modelreg.inspect.reader import SAVED_MODEL_MARK, read_artifact
+from modelreg.inspect.reader import SAVED_MODEL_MARKS, read_artifact
 from modelreg.inspect.sniff import Format, sniff
 from modelreg.inspect.source import SourceFile, descriptor_stream, unread
 from modelreg.inspect.wire import BEGUN, Answer, Request, decode_request, encode, receive, receive_descriptors
@@ -90,7 +90,7 @@ def _bounded(answer: Answer, where: str) -> Answer:
 
 def _import_parsers(request: Request, files: Sequence[SourceFile]) -> None:
     """Import what the first bytes call for."""
-    if any(file.path == SAVED_MODEL_MARK for file in files):
+    if any(file.path in SAVED_MODEL_MARKS for file in files):
         importlib.import_module("modelreg.inspect.saved_model")
     sent = [file for file, asked in zip(files, request.files, strict=True) if asked.is_sent]
     formats = {sniff(file).format for file in sent}

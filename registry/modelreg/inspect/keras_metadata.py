@@ -13,11 +13,11 @@ Sources: ``keras/protobuf/saved_metadata.proto``, ``keras/saving/legacy/saved_mo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from modelreg.facts import Hazard, HazardKind, LambdaCode
+from modelreg.facts import Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.config import ConfigFacts, read_model_config, read_training_config
 from modelreg.inspect.json_text import BadJsonError, JsonValue, parse_json_text
@@ -156,9 +156,3 @@ def _unwrapped(value: JsonValue) -> JsonValue:
             return _unwrapped(value["items"])
         return {key: _unwrapped(item) for key, item in value.items()}
     return value
-
-
-def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:
-    """The versions that can have written every readable Lambda, in the order of the first."""
-    readable = [code.pythons for code in lambdas if code.pythons]
-    return tuple(python for python in (readable[0] if readable else ()) if all(python in each for each in readable))

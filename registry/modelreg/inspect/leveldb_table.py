@@ -15,12 +15,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+from modelreg.inspect import limits
 from modelreg.inspect.protobuf import ProtobufError, read_varint
-
-TABLE_SIZE_BYTES_MAX = 32 * 1024 * 1024
-"""An index of 200,000 tensors is about 20 MiB; its checksum takes some three seconds in Python."""
-ENTRIES_MAX = 400_000
-KEY_LENGTH_MAX = 4_096
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_SIZE_BYTES = 48
@@ -34,15 +30,15 @@ class TableError(ValueError):
 
 def read_table(table: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """The (key, value) pairs in rising order of the keys; raises ``TableError`` at the first thing that is wrong."""
-    if len(table) > TABLE_SIZE_BYTES_MAX:
-        raise TableError(f"{len(table):,} bytes long; at most {TABLE_SIZE_BYTES_MAX:,} are read")
+    if len(table) > limits.TABLE_SIZE_BYTES_MAX:
+        raise TableError(f"{len(table):,} bytes long; at most {limits.TABLE_SIZE_BYTES_MAX:,} are read")
     view = memoryview(table)
     previous: bytes | None = None
     for count, (key, value) in enumerate(_data_entries(view)):
         if previous is not None and key <= previous:
             raise TableError(f"key {key[:80]!r} does not follow {previous[:80]!r} in order")
-        if count >= ENTRIES_MAX:
-            raise TableError(f"more than {ENTRIES_MAX:,} entries")
+        if count >= limits.TABLE_ENTRIES_MAX:
+            raise TableError(f"more than {limits.TABLE_ENTRIES_MAX:,} entries")
         previous = key
         yield key, value
 
@@ -112,7 +108,7 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         shared, position = _varint(block, position)
         unshared, position = _varint(block, position)
         length, position = _varint(block, position)
-        if shared > len(key) or shared + unshared > KEY_LENGTH_MAX or position + unshared + length > end:
+        if shared > len(key) or shared + unshared > limits.TABLE_KEY_LENGTH_MAX or position + unshared + length > end:
             raise TableError(f"the entry before byte {position} of a block reaches beyond it")
         key = key[:shared] + bytes(block[position : position + unshared])
         position += unshared

@@ -49,6 +49,30 @@ ZIP_RATIO_FREE_SIZE_BYTES = 64 * MIB
 INFLATED_WEIGHTS_SIZE_BYTES_MAX = 512 * MIB
 """Compressed weights are inflated in memory, because the child has no disk."""
 
+RANK_MAX = 254
+"""``TensorShape::MaxDimensions`` of TensorFlow; NumPy ends at 64, HDF5 at 32."""
+DIMENSION_END = 2**53
+"""Facts are canonical JSON, whose integers end there; so does every memory."""
+DEFECTS_MAX = 100
+"""Reasons of damage that are told one by one; a cut-off shard alone makes as many as it has tensors."""
+PROTOBUF_FIELDS_MAX = 2_000_000
+"""A SavedModel of 100 MiB of graph has about half as many."""
+SAVED_MODEL_GRAPH_SIZE_BYTES_MAX = 512 * MIB
+"""Protocol buffers end at 2 GiB; graphs with the constants of a large model inside reach some 100 MiB."""
+KERAS_METADATA_SIZE_BYTES_MAX = 128 * MIB
+SHARDS_MAX = 100_000
+TABLE_SIZE_BYTES_MAX = 32 * MIB
+"""An index of 200,000 tensors is about 20 MiB; its checksum takes some three seconds in Python."""
+TABLE_ENTRIES_MAX = 400_000
+TABLE_KEY_LENGTH_MAX = 4_096
+TFLITE_SUBGRAPHS_MAX = 10_000
+TFLITE_OPERATOR_CODES_MAX = 100_000
+ONNX_SIZE_BYTES_MAX = GIB
+"""Read into memory as a whole; what is larger must keep its values in other files anyway (protobuf ends at 2 GiB)."""
+ONNX_GRAPH_NESTING_MAX = 32
+"""Bodies of ``If`` and ``Loop`` within each other; exporters make two or three levels."""
+ONNX_IR_VERSION_MAX = 255
+
 BYTECODE_SIZE_BYTES_MAX = 4 * MIB
 """The largest function of the standard library marshals to about 100 KB."""
 MARSHAL_DEPTH_MAX = 60

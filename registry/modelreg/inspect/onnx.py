@@ -16,15 +16,6 @@ from modelreg.inspect.protobuf import Budget, Field, ProtobufError, Wire, fields
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.text import plain
 
-ONNX_SIZE_BYTES_MAX = limits.GIB
-"""Read into memory as a whole; what is larger must keep its values in other files anyway (protobuf ends at 2 GiB)."""
-GRAPH_NESTING_MAX = 32
-"""Bodies of ``If`` and ``Loop`` within each other; exporters make two or three levels."""
-RANK_MAX = 254
-DIMENSION_END = 2**53
-"""Facts are canonical JSON, whose integers end there; so does every memory."""
-IR_VERSION_MAX = 255
-
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
     10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
@@ -49,7 +40,7 @@ def looks_like_onnx(head: bytes) -> bool:
     try:
         tag, position = read_varint(view, 0)
         version, position = read_varint(view, position)
-        if tag != 1 << 3 or not 1 <= version <= IR_VERSION_MAX:
+        if tag != 1 << 3 or not 1 <= version <= limits.ONNX_IR_VERSION_MAX:
             return False
         while position < len(view):
             tag, position = read_varint(view, position)
@@ -85,8 +76,8 @@ class _Reading:
 
 def read_onnx(file: SourceFile) -> Facts:
     """Read one ONNX file."""
-    if file.size_bytes > ONNX_SIZE_BYTES_MAX:
-        detail = f"{file.size_bytes:,} bytes long; at most {ONNX_SIZE_BYTES_MAX:,} are read"
+    if file.size_bytes > limits.ONNX_SIZE_BYTES_MAX:
+        detail = f"{file.size_bytes:,} bytes long; at most {limits.ONNX_SIZE_BYTES_MAX:,} are read"
         return Facts(Container.ONNX, file.path, hazards=(Hazard(HazardKind.TOO_MUCH, file.path, detail),))
     reading = _Reading(file.path)
     defects: list[Defect] = []
@@ -124,8 +115,8 @@ def _read_model(reading: _Reading, model: memoryview) -> None:
 
 def _read_graph(reading: _Reading, graph: memoryview, base: int, depth: int) -> None:
     """``GraphProto``: node 1, initializer 5, sparse_initializer 15; ``base`` is the graph's offset in the file."""
-    if depth > GRAPH_NESTING_MAX:
-        raise ProtobufError(f"graphs nest deeper than {GRAPH_NESTING_MAX} levels")
+    if depth > limits.ONNX_GRAPH_NESTING_MAX:
+        raise ProtobufError(f"graphs nest deeper than {limits.ONNX_GRAPH_NESTING_MAX} levels")
     for each in fields(graph, reading.budget):
         match each.number:
             case 1:
@@ -209,9 +200,9 @@ def _read_tensor(reading: _Reading, tensor: memoryview, base: int, unnamed: str)
             case number if number in _VALUE_FIELDS and each.wire is Wire.BYTES and len(each.data):
                 extents.append(Extent(base + each.offset, len(each.data)))
     path = plain(name or unnamed)
-    if any(abs(size) >= DIMENSION_END for size in shape[:RANK_MAX]):
-        raise ProtobufError(f"{path!r} has a dimension beyond any memory: {shape[:RANK_MAX]}")
-    if len(shape) > RANK_MAX or len(reading.tensors) >= limits.TENSORS_MAX:
+    if any(abs(size) >= limits.DIMENSION_END for size in shape[: limits.RANK_MAX]):
+        raise ProtobufError(f"{path!r} has a dimension beyond any memory: {shape[: limits.RANK_MAX]}")
+    if len(shape) > limits.RANK_MAX or len(reading.tensors) >= limits.TENSORS_MAX:
         raise ProtobufError(f"more than {limits.TENSORS_MAX:,} tensors, or one of {len(shape):,} dimensions")
     if outside:
         detail = f"its values are in another file, {location!r}, which is not part of this one"

@@ -17,8 +17,8 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-FIELDS_MAX = 2_000_000
-"""A SavedModel of 100 MiB of graph has about half as many."""
+from modelreg.inspect import limits
+
 _VARINT_LENGTH_MAX = 10
 
 
@@ -85,12 +85,12 @@ class Field:
 class Budget:
     """How many more fields may be read; shared by every message of one file."""
 
-    remaining: int = FIELDS_MAX
+    remaining: int = limits.PROTOBUF_FIELDS_MAX
 
     def spend(self) -> None:
         self.remaining -= 1
         if self.remaining < 0:
-            raise ProtobufError(f"more than {FIELDS_MAX:,} fields")
+            raise ProtobufError(f"more than {limits.PROTOBUF_FIELDS_MAX:,} fields")
 
 
 def read_varint(view: memoryview, position: int) -> tuple[int, int]:
@@ -140,12 +140,3 @@ def _read_value(view: memoryview, position: int, number: int, wire: int) -> tupl
     piece = view[position:end]
     value_or_view = piece if wire == Wire.BYTES else int.from_bytes(piece, "little")
     return Field(number, Wire(wire), value_or_view, position), end
-
-
-def singular(view: memoryview, number: int, budget: Budget) -> Field | None:
-    """The last field of that number, which is the one that counts when a singular field is repeated."""
-    found = None
-    for field in fields(view, budget):
-        if field.number == number:
-            found = field
-    return found

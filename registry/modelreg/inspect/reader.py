@@ -19,7 +19,8 @@ from modelreg.inspect.sniff import Format, Sniffed, ends_with_zip_directory, sni
 from modelreg.inspect.source import SourceFile, window
 from modelreg.inspect.text import plain
 
-SAVED_MODEL_MARK = "saved_model.pb"
+SAVED_MODEL_MARKS = frozenset({"saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"})
+"""Any of these at the root makes a folder a SavedModel (TensorFlow ``python/saved_model/constants.py``)."""
 
 
 def read_artifact(files: Sequence[SourceFile]) -> Facts:
@@ -28,7 +29,7 @@ def read_artifact(files: Sequence[SourceFile]) -> Facts:
     A folder with ``saved_model.pb`` at its root is a SavedModel.  A folder in which exactly one file is a model is
     that model.  Any other folder is opaque.
     """
-    if any(file.path == SAVED_MODEL_MARK for file in files):
+    if any(file.path in SAVED_MODEL_MARKS for file in files):
         from modelreg.inspect.saved_model import read_saved_model
 
         facts = read_saved_model(files)
@@ -44,7 +45,7 @@ def _read_folder(files: Sequence[SourceFile]) -> Facts:
     if not files:
         return Facts(Container.OPAQUE, ".", defects=(Defect(DefectKind.EMPTY, ".", "a folder without files"),))
     if len(files) > limits.FOLDER_FILES_READ_MAX:
-        detail = f"{len(files):,} files and no {SAVED_MODEL_MARK}; they were not read"
+        detail = f"{len(files):,} files and no saved_model.pb; they were not read"
         return Facts(Container.OPAQUE, ".", hazards=(Hazard(HazardKind.TOO_MUCH, ".", detail),))
     found = [(file, sniffed) for file in files if (sniffed := sniff(file)).format is not Format.OPAQUE]
     models = [facts for file, sniffed in found if (facts := _read_sniffed(file, sniffed)).container in _WHOLE_MODELS]

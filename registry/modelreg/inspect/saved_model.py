@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 
 from modelreg.facts import Container, Defect, DefectKind, Facts, Hazard, HazardKind, Tensor
 from modelreg.inspect import limits
+from modelreg.inspect.config import common_pythons
 from modelreg.inspect.graph_ops import GraphOps
 from modelreg.inspect.keras_metadata import (
     KerasObject,
-    common_pythons,
     graph_objects,
     metadata_objects,
     read_keras_objects,
 )
-from modelreg.inspect.leveldb_table import TABLE_SIZE_BYTES_MAX, read_table
+from modelreg.inspect.leveldb_table import read_table
 from modelreg.inspect.protobuf import Budget, ProtobufError, fields
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.tensor_bundle import BundleError, read_bundle
@@ -36,12 +36,6 @@ OTHER_GRAPH_FILES = ("saved_model.pbtxt", "saved_model.cpb")
 KERAS_FILE = "keras_metadata.pb"
 VARIABLES = "variables/variables"
 INDEX_FILE = f"{VARIABLES}.index"
-
-GRAPH_SIZE_BYTES_MAX = 512 * limits.MIB
-"""Protocol buffers end at 2 GiB; graphs with the constants of a large model inside reach some 100 MiB."""
-KERAS_SIZE_BYTES_MAX = 128 * limits.MIB
-DAMAGE_MAX = 100
-"""Reasons of damage that are told one by one; a cut-off shard alone makes as many as it has tensors."""
 
 
 @dataclass(slots=True)
@@ -58,7 +52,7 @@ class _Reading:
     defects: list[Defect] = field(default_factory=list)
 
     def damaged(self, file: str, detail: str) -> None:
-        if len(self.defects) < DAMAGE_MAX:
+        if len(self.defects) < limits.DEFECTS_MAX:
             self.defects.append(Defect(DefectKind.DAMAGED_SAVED_MODEL, file, plain(detail)))
 
     def content(self, path: str, size_bytes_max: int) -> bytes | None:
@@ -104,7 +98,7 @@ def _read_graph_file(reading: _Reading) -> None:
                 detail = f"the graph is in {path}, a form that is not read"
                 reading.hazards.append(Hazard(HazardKind.TOO_MUCH, path, detail))
         return
-    content = reading.content(GRAPH_FILE, GRAPH_SIZE_BYTES_MAX)
+    content = reading.content(GRAPH_FILE, limits.SAVED_MODEL_GRAPH_SIZE_BYTES_MAX)
     if content is None:
         return
     try:
@@ -149,7 +143,7 @@ def _keras_file(reading: _Reading) -> str:
 def _keras_objects(reading: _Reading) -> list[KerasObject]:
     """The objects of ``keras_metadata.pb``, then those inside the graph; which it takes depends on Keras's age."""
     objects: list[KerasObject] = []
-    content = reading.content(KERAS_FILE, KERAS_SIZE_BYTES_MAX) if KERAS_FILE in reading.files else None
+    content = reading.content(KERAS_FILE, limits.KERAS_METADATA_SIZE_BYTES_MAX) if KERAS_FILE in reading.files else None
     if content is not None:
         try:
             objects.extend(metadata_objects(memoryview(content), Budget()))
@@ -164,7 +158,7 @@ def _read_variables(reading: _Reading) -> None:
         if reading.has_object_graph or reading.ops.has_variables:
             reading.damaged(INDEX_FILE, f"{INDEX_FILE} is missing, so no variable can be restored")
         return
-    content = reading.content(INDEX_FILE, TABLE_SIZE_BYTES_MAX)
+    content = reading.content(INDEX_FILE, limits.TABLE_SIZE_BYTES_MAX)
     if content is None:
         return
     sizes = {path: file.size_bytes for path, file in reading.files.items()}

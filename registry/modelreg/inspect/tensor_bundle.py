@@ -25,11 +25,6 @@ DTYPES = {
     30: "uint4", 31: "int2", 32: "uint2",
 }  # fmt: skip
 """``tensorflow/core/framework/types.proto``, ``DataType``."""
-SHARDS_MAX = 100_000
-RANK_MAX = 254
-"""``TensorShape::MaxDimensions`` of TensorFlow."""
-DIMENSION_END = 2**53
-"""Facts are canonical JSON, whose integers end there; so does every memory."""
 _ITEM_SIZES = {
     "float32": 4, "float64": 8, "int32": 4, "uint8": 1, "int16": 2, "int8": 1, "complex64": 8, "int64": 8, "bool": 1,
     "bfloat16": 2, "uint16": 2, "complex128": 16, "float16": 2, "uint32": 4, "uint64": 8,
@@ -150,7 +145,7 @@ def _shards(header: memoryview, budget: Budget) -> int:
             shards = each.uint
         elif each.number == 2 and each.uint != 0:
             raise BundleError("the index is for big-endian machines, which is not read")
-    if not 1 <= shards <= SHARDS_MAX:
+    if not 1 <= shards <= limits.SHARDS_MAX:
         raise BundleError(f"the index speaks of {shards:,} data shards")
     return shards
 
@@ -171,7 +166,7 @@ def _entry(value: memoryview, budget: Budget) -> _Entry:
                 entry = replace(entry, size_bytes=each.int64)
             case 7:
                 entry = replace(entry, sliced=True)
-    if len(entry.shape) > RANK_MAX or not 0 <= entry.shard < SHARDS_MAX:
+    if len(entry.shape) > limits.RANK_MAX or not 0 <= entry.shard < limits.SHARDS_MAX:
         raise ProtobufError(f"an entry of {len(entry.shape)} dimensions in shard {entry.shard}")
     return entry
 
@@ -184,6 +179,6 @@ def _shape(shape: memoryview, budget: Budget) -> Iterator[int]:
             for inner in fields(each.data, budget):
                 if inner.number == 1:
                     size = inner.int64
-            if not -1 <= size < DIMENSION_END:
+            if not -1 <= size < limits.DIMENSION_END:
                 raise ProtobufError(f"a tensor's dimension is {size}")
             yield size

@@ -17,9 +17,6 @@ from modelreg.inspect.graph_ops import EXECUTABLE_OPS
 from modelreg.inspect.source import SourceFile
 
 SCHEMA_VERSION = 3
-SUBGRAPHS_MAX = 10_000
-OPERATOR_CODES_MAX = 100_000
-RANK_MAX = 254
 
 DTYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 5: "string", 6: "bool", 7: "int16", 8: "complex64",
@@ -65,10 +62,10 @@ def _read_model(reading: _Reading, model: Table) -> None:
     version = model.integer(0, 4)
     if version != SCHEMA_VERSION:
         raise FlatbufferError(f"its schema version is {version}, and only {SCHEMA_VERSION} was ever released")
-    for index, code in enumerate(model.tables(1, OPERATOR_CODES_MAX)):
+    for index, code in enumerate(model.tables(1, limits.TFLITE_OPERATOR_CODES_MAX)):
         _read_operator_code(reading, code, f"operator code {index}")
     extents = [_extent(reading.file, buffer) for buffer in model.tables(4, limits.TENSORS_MAX)]
-    for number, subgraph in enumerate(model.tables(2, SUBGRAPHS_MAX)):
+    for number, subgraph in enumerate(model.tables(2, limits.TFLITE_SUBGRAPHS_MAX)):
         prefix = f"subgraph-{number}/" if number else ""
         reading.tensors.extend(_tensors(reading.file.path, subgraph, prefix, extents))
         if len(reading.tensors) > limits.TENSORS_MAX:
@@ -114,4 +111,4 @@ def _tensors(path: str, subgraph: Table, prefix: str, extents: list[Extent | Non
             kind = tensor.integer(1, 1, signed=True)
             name = prefix + (tensor.text(3) or f"tensor-{index}")
             dtype = DTYPES.get(kind, f"type-{kind}")
-            yield Tensor(name, tensor.integers(0, RANK_MAX), dtype, path, (extent,))
+            yield Tensor(name, tensor.integers(0, limits.RANK_MAX), dtype, path, (extent,))

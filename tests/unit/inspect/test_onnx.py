@@ -103,7 +103,7 @@ def message(number: int, content: bytes) -> bytes:
 
 def test_a_file_beyond_the_bound_is_said_to_be_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reached bound is a hazard, never silence."""
-    monkeypatch.setattr(onnx, "ONNX_SIZE_BYTES_MAX", 100)
+    monkeypatch.setattr(onnx.limits, "ONNX_SIZE_BYTES_MAX", 100)
     assert [hazard.kind for hazard in read(PLAIN).hazards] == [HazardKind.TOO_MUCH]
 
 
