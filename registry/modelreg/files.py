@@ -22,6 +22,27 @@ WRITEBACK_FROM_BYTES = 32 * 1024 * 1024
 """Below this a file is flushed faster than the calls that would start it early."""
 
 
+_ADVICE = {
+    errno.ENOSPC: "free some space there, or {elsewhere}",
+    errno.EDQUOT: "the quota is used up: {elsewhere}",
+    errno.EROFS: "the file system is mounted read-only: {elsewhere}",
+    errno.EACCES: "check who owns that folder, or {elsewhere}",
+    errno.EPERM: "check who owns that folder, or {elsewhere}",
+    errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
+}
+
+
+def reason_of(error: OSError) -> str:
+    """The system's own words, without the number and the path."""
+    return error.strerror or str(error)
+
+
+def advice_on(error: OSError, elsewhere: str) -> str | None:
+    """What to do about an error of the file system; ``elsewhere`` says how to name another place."""
+    advice = _ADVICE.get(error.errno or 0)
+    return advice.format(elsewhere=elsewhere) if advice else None
+
+
 def clone_file(source: int, target: int) -> bool:
     """Make the empty file ``target`` share the bytes of ``source`` copy-on-write; ``False`` where not offered."""
     if sys.platform != "linux":

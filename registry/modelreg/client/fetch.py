@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelreg.client.placement import as_placement_error
@@ -36,18 +36,37 @@ def fetch_files(
     store: Store, manifest: Manifest, folder: Path, *, full: bool, progress: Progress | None
 ) -> tuple[Finding, ...]:
     """Write the files of ``manifest`` below ``folder``, verified; returns what is wrong, empty if all is well."""
+
+    def fetch(blob: BlobReader, entry: FileEntry) -> list[Finding]:
+        target = folder / entry.path
+        with as_placement_error(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return _fetch_file(blob, manifest, entry, target, full=full, progress=progress)
+
+    return _for_each_blob(store, manifest, fetch)
+
+
+def check_stored(store: Store, manifest: Manifest, *, full: bool, progress: Progress | None) -> tuple[Finding, ...]:
+    """Check every stored byte of a version without copying it anywhere."""
+
+    def check(blob: BlobReader, entry: FileEntry) -> list[Finding]:
+        return check_bytes(blob, manifest, entry, full=full, progress=progress)
+
+    return _for_each_blob(store, manifest, check)
+
+
+def _for_each_blob(
+    store: Store, manifest: Manifest, check: Callable[[BlobReader, FileEntry], list[Finding]]
+) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     for entry in manifest.files:
-        target = folder / entry.path
         with _blob(store, entry) as blob:
             if blob is None:
                 findings.append(missing_file(entry))
             elif blob.size_bytes != entry.size_bytes:
                 findings.append(wrong_size(entry, blob.size_bytes))
             else:
-                with as_placement_error(target):
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    findings += _fetch_file(blob, manifest, entry, target, full=full, progress=progress)
+                findings += check(blob, entry)
     return tuple(findings)
 
 
@@ -108,20 +127,6 @@ def check_bytes(
     pairs = enumerate(zip(actual.chunks, entry.chunks, strict=True))
     differing = [index for index, (here, there) in pairs if here != there]
     return [*wrong_chunks(manifest, entry, differing), wrong_sha256(entry, actual.sha256)]
-
-
-def check_stored(store: Store, manifest: Manifest, *, full: bool, progress: Progress | None) -> tuple[Finding, ...]:
-    """Check every stored byte of a version without copying it anywhere."""
-    findings: list[Finding] = []
-    for entry in manifest.files:
-        with _blob(store, entry) as blob:
-            if blob is None:
-                findings.append(missing_file(entry))
-            elif blob.size_bytes != entry.size_bytes:
-                findings.append(wrong_size(entry, blob.size_bytes))
-            else:
-                findings += check_bytes(blob, manifest, entry, full=full, progress=progress)
-    return tuple(findings)
 
 
 def check_folder(

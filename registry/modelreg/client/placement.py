@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelreg.errors import ConflictError, ModelregError
-from modelreg.files import fsync_folder, make_folder
+from modelreg.files import advice_on, fsync_folder, make_folder, reason_of
 
 _RENAME_EXCHANGE = 2
 _RENAME_SWAP = 2
@@ -153,12 +153,7 @@ def as_placement_error(destination: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hints = {
-            errno.ENOSPC: "free some space there, or give another folder with -o",
-            errno.EDQUOT: "the quota is used up; give another folder with -o",
-            errno.EROFS: "the file system is mounted read-only; give another folder with -o",
-            errno.EACCES: "you have no right to write there; give another folder with -o",
-        }
         raise PlacementError(
-            f"cannot write to {str(destination)!r}: {error.strerror or error}", hint=hints.get(error.errno or 0)
+            f"cannot write to {str(destination)!r}: {reason_of(error)}",
+            hint=advice_on(error, "give another folder with -o"),
         ) from error

@@ -12,7 +12,6 @@ process that dies, so a killed push never blocks a sweep.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import secrets
@@ -30,7 +29,7 @@ from modelreg.digest.streams import (
     transfer,
 )
 from modelreg.errors import BlobMissingError, ConflictError, ModelregError, StoreError
-from modelreg.files import clone_file, fsync_folder, make_folder, start_writeback
+from modelreg.files import advice_on, clone_file, fsync_folder, make_folder, reason_of, start_writeback
 from modelreg.store.base import BlobInfo, StoreProperties
 
 FORMAT = "modelreg-store 1\n"
@@ -290,11 +289,5 @@ def _as_store_error(what: str) -> Iterator[None]:
     except ModelregError:
         raise
     except OSError as error:
-        hints = {
-            errno.ENOSPC: "free some space there, or point MODELREG_STORAGE_URL elsewhere",
-            errno.EDQUOT: "the quota is used up; point MODELREG_STORAGE_URL elsewhere",
-            errno.EACCES: "check who owns that folder",
-            errno.EROFS: "the file system is mounted read-only",
-        }
-        reason = error.strerror or str(error)
-        raise StoreError(f"{what}: {reason}", hint=hints.get(error.errno or 0)) from error
+        advice = advice_on(error, "point MODELREG_STORAGE_URL elsewhere")
+        raise StoreError(f"{what}: {reason_of(error)}", hint=advice) from error

@@ -56,7 +56,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path.write_text("these are notes, and no database at all\n" * 100)
     before = path.read_bytes()
     with pytest.raises(DatabaseError, match="not a database") as caught:
-        Registry.open(database_url=f"sqlite:///{path}", storage_url="memory:")
+        Registry.open(database_url=f"sqlite:///{path}", storage_url=f"file://{tmp_path}/store")
     assert caught.value.hint == "MODELREG_DATABASE_URL must name a file of its own"
     assert path.read_bytes() == before
 
