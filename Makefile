@@ -32,7 +32,7 @@ layers: $(VENV)/installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/installed
-	$(BIN)/python -m pytest -q tests/unit tests/suite tests/cli
+	$(BIN)/python -m pytest -q tests/unit tests/suite tests/cli tests/docs
 
 format: $(VENV)/installed  ## let ruff lay out the code
 	$(BIN)/ruff check --fix

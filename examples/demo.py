@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -70,13 +71,14 @@ def main(modelreg: str) -> int:
     with tempfile.TemporaryDirectory(prefix="modelreg-demo-") as name:
         folder = Path(name)
         demo = Demo(modelreg, folder)
-        digits, old_lambda = EXAMPLES / "digits.h5", EXAMPLES / "lambda_py38.h5"
+        shutil.copytree(EXAMPLES, folder / "examples")
+        digits = EXAMPLES / "digits.h5"
         demo.run(
             "1. Push a trained model",
             "digits.h5 is a real Keras model (see examples/README.md). It is read once: hashed, inspected in a child\n"
             "process, stored under its SHA-256, and described by one immutable manifest.",
             0,
-            *("push", str(digits), "--name", "digits", "--alias", "production"),
+            *("push", "examples/digits.h5", "--name", "digits", "--alias", "production"),
         )
         demo.run("2. List what is there", "One row a version.", 0, "list")
         demo.run(
@@ -104,13 +106,13 @@ def main(modelreg: str) -> int:
             "5a. A model whose Lambda layer was saved by Python 3.8",
             "Pushing it says what is in it.",
             0,
-            *("push", str(old_lambda), "--name", "legacy"),
+            *("push", "examples/lambda_py38.h5", "--name", "legacy"),
         )
         demo.run(
             "5b. Pull it for Python 3.11",
             "Keras would say 'bad marshal data (unknown type code)'. The registry says which layer, and why.",
             64,
-            *("pull", "legacy", "-o", "legacy", "--target", str(EXAMPLES / "python311.txt")),
+            *("pull", "legacy", "-o", "legacy", "--target", "examples/python311.txt"),
         )
         demo.require("the destination was not touched", holds=not (folder / "legacy").exists())
 
@@ -118,7 +120,7 @@ def main(modelreg: str) -> int:
             "6a. Push the trained model again",
             "A damaged blob is healed by pushing its bytes again.",
             0,
-            *("push", str(digits), "--name", "digits", "--alias", "production"),
+            *("push", "examples/digits.h5", "--name", "digits", "--alias", "production"),
         )
         demo.run(
             "6b. Pull it where the policy demands a signature",

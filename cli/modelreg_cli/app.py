@@ -1,18 +1,13 @@
-"""The entry point: the table of commands, and what becomes of every exception.
-
-A command's module is imported when the command is used, so that ``modelreg --help`` stays fast whatever is added.
-"""
+"""The entry point: from arguments to an exit status, whatever happens in between."""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import modelreg
 from modelreg_cli.exits import (
@@ -23,67 +18,10 @@ from modelreg_cli.exits import (
     interruptible,
     silence_standard_output,
 )
+from modelreg_cli.group import COMMANDS, LazyGroup
 from modelreg_cli.output import Form, Output
 
 PROGRAM = "modelreg"
-COMMANDS = {
-    "push": "Push a model file or folder as the next version of its name.",
-    "pull": "Judge a version, then fetch it, every chunk verified.",
-    "verify": "Check a version in the store, or a pulled folder without any registry.",
-    "list": "List models and versions.",
-    "show": "Show everything about a version, and what a pull of it would find.",
-    "inspect": "Read a file, a folder or a version: layers, tensors, custom objects, hazards.",
-    "alias": "Point an alias at a version, or delete it.",
-    "withdraw": "Refuse a version from now on, and say why.",
-    "gc": "Remove blobs that no version needs.",
-    "explain": "Explain a rule, or list them all.",
-    "env": "Capture and compare environments.",
-    "config": "Show every setting and where its value comes from.",
-    "db": "Show and upgrade the database's schema.",
-    "doctor": "Say whether the registry can be used, and what is in the way.",
-}
-"""Every command and its one line of help; the module ``modelreg_cli.commands.NAME`` holds its ``app``."""
-
-
-class _Commands(MutableMapping[str, Any]):
-    """The commands by name; one is imported when it is looked up."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in COMMANDS:
-            raise KeyError(name)
-        if name not in self._loaded:
-            module = importlib.import_module(f"modelreg_cli.commands.{name}")
-            loaded = typer.main.get_command(module.app)
-            loaded.name = name
-            self._loaded[name] = loaded
-        return self._loaded[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._loaded[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._loaded[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
-
-    def __len__(self) -> int:
-        return len(COMMANDS)
-
-
-class LazyGroup(TyperGroup):
-    """A group that lists its commands from ``COMMANDS``, importing none of them."""
-
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**(attributes | {"commands": _Commands()}))
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
-        """Write the section of ``--help`` that lists the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
 
 
 def _print_version(value: bool) -> None:

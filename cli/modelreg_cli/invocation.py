@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from modelreg import IndexEntry, Registry, Settings
 
 
+def new_app(help_text: str | None = None) -> typer.Typer:
+    """The frame of a command's module; its help is plain text, since drawing it would cost more than all the rest."""
+    app = typer.Typer(help=help_text, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    if help_text is not None:
+        app.callback()(_group)
+    return app
+
+
+def _group() -> None:
+    """Nothing of its own: a callback makes a group of even one command."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """One run of a command: where its output goes, and the settings given as flags (by the settings' names)."""
@@ -54,7 +66,7 @@ class Invocation:
             return
         if not is_terminal(sys.stdin):
             raise modelreg.UsageError(
-                f"{question} Nobody can be asked here, standard input is no terminal", hint="give --yes"
+                f"nobody can be asked here, standard input is no terminal: {question}", hint="the same with --yes"
             )
         if not typer.confirm(question, err=True):
             raise ConfirmationError("the answer was no; nothing was changed")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from modelreg.facts import Container, Facts
     from modelreg.findings import Decision, Finding, Kind, Severity, Verdict
-    from modelreg.inspect import inspect_path
+    from modelreg.inspect import Inspector, inspect_path
     from modelreg.loading import Registry
     from modelreg.manifest import IndexEntry, Manifest
     from modelreg.records import Json, to_json
@@ -83,7 +83,7 @@ _HOMES = {
     ),
     "modelreg.facts": ("Container", "Facts"),
     "modelreg.findings": ("Decision", "Finding", "Kind", "Severity", "Verdict"),
-    "modelreg.inspect": ("inspect_path",),
+    "modelreg.inspect": ("Inspector", "inspect_path"),
     "modelreg.loading": ("Registry",),
     "modelreg.manifest": ("IndexEntry", "Manifest"),
     "modelreg.records": ("Json", "to_json"),
@@ -109,6 +109,7 @@ __all__ = [
     "Finding",
     "IndexEntry",
     "InspectionError",
+    "Inspector",
     "Json",
     "Kind",
     "LoadError",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -84,6 +86,23 @@ def store_factory(adapter: Adapter) -> Callable[[], Store]:
 @pytest.fixture
 def store(store_factory: Callable[[], Store]) -> Store:
     return store_factory()
+
+
+@pytest.fixture
+def source() -> Iterator[Callable[[bytes], int]]:
+    """Makes files to be pushed: ``source(data)`` is a descriptor of one that holds ``data``."""
+    opened: list[int] = []
+
+    def make(data: bytes) -> int:
+        descriptor, path = tempfile.mkstemp()
+        os.unlink(path)
+        os.write(descriptor, data)
+        opened.append(descriptor)
+        return descriptor
+
+    yield make
+    for descriptor in opened:
+        os.close(descriptor)
 
 
 @pytest.fixture(params=list(DATABASES.values()), ids=list(DATABASES))

@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +15,7 @@ import pytest
 
 from modelreg.digest import chunk_size_for
 from modelreg.digest.streams import Descriptor, SizeChangedError
-from modelreg.errors import BlobMissingError, ConflictError, StoreError
+from modelreg.errors import BlobMissingError, StoreError
 from modelreg.store.base import BlobInfo, StagedBlob, Store
 
 MIB = 1024 * 1024
@@ -43,23 +41,6 @@ def read_whole(store: Store, sha256: str) -> bytes:
         return bytes(view)
     finally:
         blob.close()
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    """Makes files to be pushed: ``source(data)`` is a descriptor of one that holds ``data``."""
-    opened: list[int] = []
-
-    def make(data: bytes) -> int:
-        descriptor, path = tempfile.mkstemp()
-        os.unlink(path)
-        os.write(descriptor, data)
-        opened.append(descriptor)
-        return descriptor
-
-    yield make
-    for descriptor in opened:
-        os.close(descriptor)
 
 
 @pytest.fixture
@@ -309,86 +290,6 @@ def test_reads_at_any_place_from_several_threads_agree(store: Store) -> None:
             assert all(pool.map(read, places))
     finally:
         blob.close()
-
-
-def test_many_writers_of_the_same_bytes_leave_one_blob(store_factory: Factory, source: Source) -> None:
-    """Claim: racing publishes of one blob all succeed, and a reader never sees part of it."""
-    data = noise(2 * MIB)
-    sha256, seen, done = sha256_of(data), [], threading.Event()
-
-    def write(_: int) -> None:
-        store = store_factory()
-        with store.writing():
-            blob = store.stage(source(data), len(data))
-            blob.publish()
-            blob.close()
-
-    def watch() -> None:
-        store = store_factory()
-        while not done.is_set():
-            try:
-                seen.append(read_whole(store, sha256) == data)
-            except BlobMissingError:
-                continue
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(12)))
-    done.set()
-    watcher.join(30)
-    assert set(seen) <= {True}
-    assert list(store_factory().blobs()) == [BlobInfo(sha256, len(data))]
-
-
-def test_writing_and_sweeping_exclude_each_other(store_factory: Factory) -> None:
-    """Claim: a sweep is refused with ConflictError while any push writes, pushes do not exclude each other."""
-    first, second = store_factory(), store_factory()
-    with first.writing(), second.writing():
-        with pytest.raises(ConflictError), second.sweeping():
-            pytest.fail("a sweep began while a push was writing")
-    with second.sweeping(), pytest.raises(ConflictError), first.sweeping():
-        pytest.fail("two sweeps at once")
-    with second.sweeping():
-        pass
-
-
-def test_a_push_never_writes_while_a_sweep_is_at_work(store_factory: Factory, source: Source) -> None:
-    """Claim: a push that comes during a sweep waits for its end or is refused; it never writes under it."""
-    sweeping, release, order = threading.Event(), threading.Event(), list[str]()
-
-    def sweep() -> None:
-        with store_factory().sweeping():
-            sweeping.set()
-            release.wait(30)
-            order.append("swept")
-
-    def push() -> None:
-        store = store_factory()
-        try:
-            with store.writing():
-                order.append("wrote")
-        except ConflictError:
-            order.append("refused")
-
-    threads = [threading.Thread(target=sweep), threading.Thread(target=push)]
-    threads[0].start()
-    assert sweeping.wait(30)
-    threads[1].start()
-    threads[1].join(0.2)
-    release.set()
-    for thread in threads:
-        thread.join(30)
-    assert order in (["swept", "wrote"], ["refused", "swept"])
-
-
-def test_a_failed_sweep_or_push_gives_the_store_back(store: Store) -> None:
-    """Claim: an exception inside writing or sweeping releases it."""
-    for hold in (store.writing, store.sweeping):
-        with pytest.raises(KeyboardInterrupt), hold():
-            raise KeyboardInterrupt
-    with store.sweeping():
-        pass
 
 
 def test_a_blob_is_cloned_whole_or_not_at_all(store: Store, source: Source) -> None:

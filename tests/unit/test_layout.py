@@ -52,7 +52,7 @@ def test_no_module_is_longer_than_400_lines_without_a_reason(path: Path) -> None
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in SOURCES if path.read_text(encoding="utf-8").strip()],
+    [path for path in SOURCES if path.parent != ROOT / "tests" / "models"],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_every_module_says_what_it_owns(path: Path) -> None:

@@ -8,13 +8,13 @@ import typer
 
 import modelreg
 from modelreg_cli import complete
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Lines, Result
 
 if TYPE_CHECKING:
     from modelreg import AliasMoved
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

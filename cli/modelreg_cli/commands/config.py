@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 import modelreg
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Column, Result, Table
 
 if TYPE_CHECKING:
     from modelreg import Json
 
-app = typer.Typer(help="Show every setting and where its value comes from.")
-
-
-@app.callback()
-def _group() -> None:
-    """Show every setting and where its value comes from."""
+app = new_app("Show every setting and where its value comes from.")
 
 
 @app.command()

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 import modelreg
 from modelreg_cli.exits import COULD_NOT
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Lines, Result
 
 if TYPE_CHECKING:
     from modelreg import Json, SchemaStatus
 
-app = typer.Typer(help="Show and upgrade the database's schema.")
-
-
-@app.callback()
-def _group() -> None:
-    """Show and upgrade the database's schema."""
+app = new_app("Show and upgrade the database's schema.")
 
 
 @app.command()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 import modelreg
 from modelreg_cli.exits import COULD_NOT
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Column, Result, Table
 
 if TYPE_CHECKING:
     from modelreg import Check, Json
 
-app = typer.Typer()
+app = new_app()
 
 _STATES = {True: "ok", False: "FAILED", None: "-"}
 

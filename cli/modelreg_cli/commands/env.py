@@ -10,20 +10,15 @@ import typer
 
 import modelreg
 from modelreg_cli.exits import OutputError
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Column, Lines, Result, Table
 
 if TYPE_CHECKING:
     from modelreg import Environment
 
-app = typer.Typer(help="Capture and compare environments.")
+app = new_app("Capture and compare environments.")
 
 _FORMS = "current, a document, an interpreter, or a lock file (FILE@3.11)"
-
-
-@app.callback()
-def _group() -> None:
-    """Capture and compare environments."""
 
 
 @app.command()
@@ -36,9 +31,10 @@ def capture(
     ] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="Write the document there.")] = None,
 ) -> Result:
-    """Describe this interpreter's environment, or another's, as a document for --target and --env.
+    """Describe an interpreter and what is installed in it.
 
-    TensorFlow is not imported. The document is JSON, so --json changes nothing.
+    The document that it prints is for --target and --env; without --python it is about this interpreter. TensorFlow
+    is not imported. The document is JSON already, so --json changes nothing.
     """
     environment = modelreg.capture(python)
     document = json.loads(modelreg.to_document(environment))

@@ -8,13 +8,13 @@ import typer
 
 import modelreg
 from modelreg_cli import complete
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Column, Fields, Lines, Result, Table
 
 if TYPE_CHECKING:
     from modelreg import Json, Rule
 
-app = typer.Typer()
+app = new_app()
 
 _COLUMNS = (Column("RULE"), Column("KIND"), Column("DEFAULT"), Column("EXIT", right=True), Column("TITLE"))
 

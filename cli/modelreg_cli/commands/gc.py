@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import counted, size
 
 if TYPE_CHECKING:
     from modelreg import Swept
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

@@ -12,14 +12,14 @@ import modelreg
 from modelreg_cli import complete
 from modelreg_cli.checks import REFERENCE_HELP
 from modelreg_cli.facts import facts_blocks
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Result
 from modelreg_cli.wording import prefixed
 
 if TYPE_CHECKING:
     from modelreg import Facts, Json
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelreg_cli import complete
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Column, Result, Table
 from modelreg_cli.wording import entry_value
 
 if TYPE_CHECKING:
     from modelreg import IndexEntry
 
-app = typer.Typer()
+app = new_app()
 
 _COLUMNS = (
     Column("VERSION"),

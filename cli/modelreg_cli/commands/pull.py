@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelreg_cli.checks import Allow, Full, Provides, Reference, Strict, Target, Verify, checks_of
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import counted, decided, prefixed, size
@@ -15,7 +15,7 @@ from modelreg_cli.wording import counted, decided, prefixed, size
 if TYPE_CHECKING:
     from modelreg import Pulled
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

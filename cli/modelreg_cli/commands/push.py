@@ -10,7 +10,7 @@ import typer
 import modelreg
 from modelreg_cli import complete
 from modelreg_cli.checks import Allow
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import counted, prefixed, size
@@ -18,7 +18,7 @@ from modelreg_cli.wording import counted, prefixed, size
 if TYPE_CHECKING:
     from modelreg import Pushed
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()
@@ -56,6 +56,7 @@ def push(
     """
     metadata = _metadata(meta or [])
     with (
+        modelreg.Inspector(expect_hdf5=Path(path).is_file()) as inspector,  # starts while the registry opens
         invocation.registry() as registry,
         progress(invocation.output, "push", size_on_disk(Path(path))) as advance,
     ):
@@ -68,6 +69,7 @@ def push(
             allow=allow or (),
             dry_run=dry_run,
             progress=advance,
+            inspector=inspector,
         )
     return _result(pushed)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 import modelreg
 from modelreg_cli.checks import Allow, Provides, Reference, Strict, Target, Verify, checks_of
 from modelreg_cli.facts import facts_blocks
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Block, Column, Fields, Result, Table
 from modelreg_cli.wording import decided, entry_value, prefixed, size
 
 if TYPE_CHECKING:
     from modelreg import Environment, Version
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()
@@ -62,7 +60,7 @@ def _blocks(version: Version) -> tuple[Block, ...]:
             ("previous", prefixed(manifest.previous)),
             ("size", size(entry.size_bytes)),
             ("pushed with", _environment(manifest.push)),
-            ("pushed by tool", manifest.tool),
+            ("tool", manifest.tool),
             *((f"meta {key}", value) for key, value in sorted(manifest.metadata.items())),
             (
                 "verdict",

@@ -11,7 +11,7 @@ import typer
 import modelreg
 from modelreg_cli import complete
 from modelreg_cli.checks import Allow, Full, Provides, Strict, Target, Verify, checks_of
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import decided, prefixed, size
@@ -19,7 +19,7 @@ from modelreg_cli.wording import decided, prefixed, size
 if TYPE_CHECKING:
     from modelreg import Checks, Verified
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

@@ -8,11 +8,11 @@ import typer
 
 import modelreg
 from modelreg_cli.checks import Reference
-from modelreg_cli.invocation import Invocation, command
+from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import prefixed
 
-app = typer.Typer()
+app = new_app()
 
 
 @app.command()

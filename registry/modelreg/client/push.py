@@ -41,6 +41,7 @@ class PushRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     environment: Environment | str | None = CURRENT
     tool: str = ""
+    inspector: Inspector | None = None
 
 
 def utc_now() -> str:
@@ -50,7 +51,7 @@ def utc_now() -> str:
 
 def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
     """Everything that a push finds out, and nothing that it writes."""
-    with _inspector(request.path) as inspector, open_artifact(request.path) as files:
+    with _inspector(request) as inspector, open_artifact(request.path) as files:
         facts = inspector.inspect([(file.path, file.descriptor) for file in files])
         verdict = _judge(request, facts)
         with _as_conflict(request.path):
@@ -81,9 +82,11 @@ def push(request: PushRequest, store: Store, index: Index, progress: Progress | 
     return _result(request, files, facts, verdict, manifest, digest)
 
 
-def _inspector(path: Path) -> Inspector:
+def _inspector(request: PushRequest) -> contextlib.AbstractContextManager[Inspector]:
     """The reader, started before the copy; a single file is most often HDF5, so it loads that parser meanwhile."""
-    return Inspector(expect_hdf5=path.is_file())
+    if request.inspector is not None:
+        return contextlib.nullcontext(request.inspector)
+    return Inspector(expect_hdf5=request.path.is_file())
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from modelreg.config import Settings, load_settings
 from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
 from modelreg.errors import BlobMissingError, DocumentError, NotFoundError, UsageError
+from modelreg.inspect import Inspector
 from modelreg.manifest import IndexEntry, Manifest, check_metadata
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.refs import parse_alias, parse_name, parse_reference
@@ -83,7 +84,7 @@ class Registry:
     ) -> None:
         self.close()
 
-    def push(
+    def push(  # noqa: PLR0913 - each is a word of the command line
         self,
         path: str | Path,
         *,
@@ -94,11 +95,13 @@ class Registry:
         allow: Iterable[str] = (),
         dry_run: bool = False,
         progress: Progress | None = None,
+        inspector: Inspector | None = None,
     ) -> Pushed:
         """Push a file or a folder as the next version of ``name`` (by default the file's stem).
 
         ``environment`` is where the model was made: ``current``, ``none``, a document, an interpreter or a
-        requirements text.  With ``dry_run`` everything is found out and nothing is written.
+        requirements text.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
+        that was started earlier, so that its start overlaps with other work; it stays the caller's.
         """
         path = Path(path)
         metadata = dict(metadata or {})
@@ -115,6 +118,7 @@ class Registry:
             metadata=metadata,
             environment="current" if environment == "current" else resolve_target(environment),
             tool=TOOL,
+            inspector=inspector,
         )
         if dry_run:
             return rehearse(request, progress)

@@ -189,7 +189,9 @@ class Transaction:
 
     def _delete_alias(self, model_id: int, alias: str) -> int | None:
         mine = (aliases.c.model_id == model_id) & (aliases.c.alias == alias)
-        before = self._connection.execute(sa.select(versions.c.version).join(aliases).where(mine)).scalar()
+        before = self._connection.execute(
+            sa.select(versions.c.version).select_from(aliases.join(versions)).where(mine)
+        ).scalar()
         self._connection.execute(aliases.delete().where(mine))
         return before
 
@@ -209,7 +211,7 @@ class Transaction:
 
 
 def _resolving(reference: Reference) -> sa.Select[tuple[object, ...]]:
-    query = sa.select(*_version_columns).join(models).where(models.c.name == reference.name)
+    query = sa.select(*_version_columns).select_from(versions.join(models)).where(models.c.name == reference.name)
     if reference.version is not None:
         return query.where(versions.c.version == reference.version)
     if reference.alias is not None:

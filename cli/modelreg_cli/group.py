@@ -1,0 +1,91 @@
+"""The table of commands; a command's module is imported when the command is used, so that ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = {
+    "push": "Push a model file or folder as the next version of its name.",
+    "pull": "Judge a version, then fetch it, every chunk verified.",
+    "verify": "Check a version in the store, or a pulled folder without any registry.",
+    "list": "List every version of every model, or of one.",
+    "show": "Show everything about a version, and what a pull of it would find.",
+    "inspect": "Read a file, a folder or a version: layers, tensors, custom objects, hazards.",
+    "alias": "Point an alias at a version, or delete it.",
+    "withdraw": "Refuse a version from now on, and say why.",
+    "gc": "Remove blobs that no version needs.",
+    "explain": "Explain a rule, or list them all.",
+    "env": "Capture and compare environments.",
+    "config": "Show every setting and where its value comes from.",
+    "db": "Show and upgrade the database's schema.",
+    "doctor": "Say whether the registry can be used, and what is in the way.",
+}
+"""Every command and its one line of help; the module ``modelreg_cli.commands.NAME`` holds its ``app``."""
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name; one is imported when it is looked up."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        if name not in self._loaded:
+            module = importlib.import_module(f"modelreg_cli.commands.{name}")
+            command = typer.main.get_command(module.app)
+            command.name = name
+            _take_texts_as_they_are(command)
+            self._loaded[name] = command
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _take_texts_as_they_are(command: Any) -> None:
+    """Spare texts and switches typer's conversion, which imports pydantic: 60 ms, more than all the rest together.
+
+    What is missing though required, and whatever is no text, still goes through it.
+    """
+    for parameter in command.params:
+        if parameter.callback is None:
+            parameter.process_value = functools.partial(_processed, parameter, parameter.process_value)
+    for subcommand in getattr(command, "commands", {}).values():
+        _take_texts_as_they_are(subcommand)
+
+
+def _processed(parameter: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    if value is None and not parameter.required:
+        return () if parameter.multiple else None
+    if isinstance(value, str | bool) or (isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)):
+        return value
+    return convert(context, value)
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands from ``COMMANDS``, importing none of them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**(attributes | {"commands": _Commands()}))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
+        """Write the section of ``--help`` that lists the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))

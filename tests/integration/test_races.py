@@ -1,0 +1,106 @@
+"""Races: many processes push the same name at once, and every version is there, whole and in order."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelreg import Registry
+
+pytestmark = pytest.mark.slow
+
+PROCESSES, PUSHES = 8, 25
+PUSHER = """
+import sys
+from modelreg import Registry
+home, first, second, count, number = sys.argv[1:]
+sys.stdin.readline()
+with Registry.open(home=home) as registry:
+    for turn in range(int(count)):
+        pushed = registry.push(
+            (first, second)[turn % 2],
+            name="fraud",
+            aliases=[f"by-{number}"],
+            metadata={"turn": f"{number}/{turn}"},
+            environment="none",
+        )
+        print(pushed.version, flush=True)
+"""
+
+
+def test_200_racing_pushes_give_versions_1_to_200(
+    start: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    models: Path,
+    tally: Callable[[str, int], None],
+) -> None:
+    """Claim: 8 processes x 25 pushes of one name, on a registry that none of them finds there, lose nothing.
+
+    Versions are 1 to 200 without gap, each push was told another number, each version verifies with its SHA-256, each
+    names the digest of the one before it, and every alias points at the last push of its process.
+    """
+    home = tmp_path / "home"
+    files = (models / "tf220" / "plain.tflite", models / "onnx" / "plain.onnx")
+    pushers = [start(PUSHER, home, *files, PUSHES, number) for number in range(PROCESSES)]
+    for pusher in pushers:
+        assert pusher.stdin is not None
+        pusher.stdin.write("go\n")
+        pusher.stdin.flush()
+    told: list[list[int]] = []
+    for pusher in pushers:
+        output, errors = pusher.communicate(timeout=240)
+        assert pusher.returncode == 0, errors
+        told.append([int(line) for line in output.split()])
+    total = PROCESSES * PUSHES
+    assert sorted(version for versions in told for version in versions) == list(range(1, total + 1))
+    assert all(versions == sorted(versions) for versions in told)
+    with Registry.open(home=home, create=False) as registry:
+        entries = registry.list("fraud")
+        assert [entry.version for entry in entries] == list(range(1, total + 1))
+        previous: str | None = None
+        turns = set()
+        for entry in entries:
+            assert registry.verify(f"fraud:{entry.version}", target="none", full=True).verdict.exit == 0
+            manifest = registry.show(f"fraud:{entry.version}", target="none").manifest
+            assert manifest.previous == previous
+            turns.add(manifest.metadata["turn"])
+            previous = entry.digest
+        assert len(turns) == total
+        assert len({registry.show(f"fraud:{v}", target="none").manifest.registry for v in (1, total)}) == 1
+        for number, versions in enumerate(told):
+            assert registry.resolve(f"fraud@by-{number}").version == versions[-1]
+        swept = registry.gc()
+        assert (swept.blobs, swept.leftovers, swept.kept) == ((), 0, total + len(files))
+    tally("racing pushes", total)
+
+
+def test_pushes_and_sweeps_at_once_lose_nothing(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, models: Path
+) -> None:
+    """Claim: a sweep that runs against pushes either waits its turn with ConflictError or takes nothing needed."""
+    from modelreg import ConflictError
+
+    home = tmp_path / "home"
+    files = (models / "tf220" / "plain.tflite", models / "onnx" / "plain.onnx")
+    with Registry.open(home=home) as registry:
+        pushers = [start(PUSHER, home, *files, 6, number) for number in range(2)]
+        for pusher in pushers:
+            assert pusher.stdin is not None
+            pusher.stdin.write("go\n")
+            pusher.stdin.flush()
+        swept = refused = 0
+        while any(pusher.poll() is None for pusher in pushers):
+            try:
+                assert registry.gc().blobs == ()
+                swept += 1
+            except ConflictError:
+                refused += 1
+        for pusher in pushers:
+            assert pusher.communicate(timeout=60)[1] == ""
+        assert swept + refused > 0
+        assert len(registry.list("fraud")) == 12
+        for version in range(1, 13):
+            assert registry.verify(f"fraud:{version}", target="none", full=True).verdict.exit == 0
