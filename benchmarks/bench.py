@@ -98,16 +98,23 @@ def row(what: str, runs: tuple[list[Run], list[Run]], aim: str) -> Row:
     return made
 
 
-def write_model(path: Path, size_bytes: int) -> None:
-    """A real HDF5 file of Keras 3's weights layout with random float32 tensors of 64 MiB."""
-    import h5py
-    import numpy as np
+WRITE_MODEL = """
+import sys
+import h5py
+import numpy as np
+path, size_bytes, tensor_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+generator = np.random.default_rng(7)
+with h5py.File(path, "w") as file:
+    for index in range(max(1, size_bytes // tensor_bytes)):
+        values = generator.random(min(size_bytes, tensor_bytes) // 4, dtype=np.float32)
+        file.create_dataset(f"layers/dense_{index}/vars/0", data=values)
+"""
+"""A real HDF5 file of Keras 3's weights layout; in a process of its own, because a child inherits its parent's peak."""
 
-    generator = np.random.default_rng(7)
-    with h5py.File(path, "w") as file:
-        for index in range(max(1, size_bytes // TENSOR_BYTES)):
-            values = generator.random(min(size_bytes, TENSOR_BYTES) // 4, dtype=np.float32)
-            file.create_dataset(f"layers/dense_{index}/vars/0", data=values)
+
+def write_model(path: Path, size_bytes: int) -> None:
+    """Make a model file of about ``size_bytes`` with random float32 tensors of 64 MiB."""
+    run([sys.executable, "-c", WRITE_MODEL, str(path), str(size_bytes), str(TENSOR_BYTES)])
 
 
 class Bench:

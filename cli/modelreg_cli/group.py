@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import typer
@@ -42,7 +41,6 @@ class _Commands(MutableMapping[str, Any]):
             module = importlib.import_module(f"modelreg_cli.commands.{name}")
             command = typer.main.get_command(module.app)
             command.name = name
-            _take_texts_as_they_are(command)
             self._loaded[name] = command
         return self._loaded[name]
 
@@ -57,26 +55,6 @@ class _Commands(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(COMMANDS)
-
-
-def _take_texts_as_they_are(command: Any) -> None:
-    """Spare texts and switches typer's conversion, which imports pydantic: 60 ms, more than all the rest together.
-
-    What is missing though required, and whatever is no text, still goes through it.
-    """
-    for parameter in command.params:
-        if parameter.callback is None:
-            parameter.process_value = functools.partial(_processed, parameter, parameter.process_value)
-    for subcommand in getattr(command, "commands", {}).values():
-        _take_texts_as_they_are(subcommand)
-
-
-def _processed(parameter: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
-    if value is None and not parameter.required:
-        return () if parameter.multiple else None
-    if isinstance(value, str | bool) or (isinstance(value, tuple | list) and all(isinstance(v, str) for v in value)):
-        return value
-    return convert(context, value)
 
 
 class LazyGroup(TyperGroup):

@@ -25,8 +25,9 @@ from modelreg_cli.terminal import Style, escaped, is_terminal, painted, wants_co
 if TYPE_CHECKING:
     from modelreg import Finding, IndexEntry, Json, Verdict
 
-DIGEST_SHOWN = len("sha256:") + 12
-"""How much of a digest a terminal's table shows: 48 bits tell the versions of any registry apart."""
+DIGEST_SHOWN = 12
+"""How many digits of a digest a terminal's table shows: 48 bits tell the versions of any registry apart."""
+GAP = 2
 
 
 class Form(enum.Enum):
@@ -143,11 +144,10 @@ def _field_lines(pairs: Iterable[tuple[str, str | None]], *, colour: bool) -> li
 def _table_lines(table: Table, *, colour: bool) -> list[str]:
     """Columns padded by spaces, two between them; the last one is not padded."""
     rows = [[escaped(cell) or "-" for cell in row] for row in table.rows]
-    heads = [column.heading for column in table.columns]
+    heads = [escaped(column.heading) for column in table.columns]
     widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
     head = painted(_padded(heads, table.columns, widths), Style.BOLD, colour=colour)
-    title = [] if table.title is None else [painted(table.title, Style.BOLD, colour=colour)]
-    return [*title, head, *(_padded(row, table.columns, widths) for row in rows)]
+    return [head, *(_padded(row, table.columns, widths) for row in rows)]
 
 
 def _padded(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> str:
@@ -159,22 +159,43 @@ def _padded(cells: list[str], columns: tuple[Column, ...], widths: list[int]) ->
 
 
 def _draw_table(table: Table, *, colour: bool) -> None:
-    """A table as rich draws it, as wide as the terminal; long cells are folded, never cut off."""
+    """A table as rich draws it, fit to the terminal's width; long cells are folded, never cut off."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        drawn.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
-    for row in table.rows:
-        cells = zip(row, table.columns, strict=True)
-        drawn.add_row(*(Text(escaped(cell[:DIGEST_SHOWN] if column.digest else cell)) for cell, column in cells))
     console = Console(file=sys.stdout, no_color=not colour, highlight=False)
+    cells = [[_short(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    kept = _fitting(table.columns, cells, console.width)
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for index in kept:
+        column = table.columns[index]
+        drawn.add_column(Text(escaped(column.heading)), justify="right" if column.right else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(row[index]) for index in kept))
     with console.capture() as capture:
         console.print(drawn)
-    _write_lines(sys.stdout, [capture.get().rstrip("\n")])
+    _write_lines(sys.stdout, [line.rstrip() for line in capture.get().splitlines()])
+
+
+def _short(cell: str, column: Column) -> str:
+    """A cell as a terminal shows it: of a digest its first digits, of a time no seconds."""
+    if column.digest:
+        return escaped(cell.removeprefix("sha256:")[:DIGEST_SHOWN])
+    return escaped(cell[:16].replace("T", " ")) if column.time else escaped(cell)
+
+
+def _fitting(columns: tuple[Column, ...], cells: list[list[str]], width: int) -> list[int]:
+    """The columns that stand beside each other in ``width``: without optional ones, the last first, if need be."""
+    widths = [max(len(row[index]) for row in ([c.heading for c in columns], *cells)) for index in range(len(columns))]
+    kept = list(range(len(columns)))
+    for index in reversed(range(len(columns))):
+        if sum(widths[i] + GAP + 1 for i in kept) <= width:
+            break
+        if columns[index].optional:
+            kept.remove(index)
+    return kept
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def _start_bar(label: str, size_bytes: int | None) -> Progress:
     )
 
     console = Console(file=sys.stderr, no_color=not wants_colour(sys.stderr), highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
     bar.add_task(label, total=size_bytes)
     bar.start()
@@ -91,8 +91,7 @@ def _start_bar(label: str, size_bytes: int | None) -> Progress:
 def size_on_disk(path: Path) -> int | None:
     """How many bytes the files at ``path`` have, for the bar's far end; ``None`` if that cannot be told."""
     try:
-        if not path.is_dir():
-            return path.stat().st_size
-        return sum(file.lstat().st_size for file in path.rglob("*"))
+        files = (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
+        return sum(file.stat().st_size for file in files)
     except OSError:
         return None

@@ -29,20 +29,25 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading; ``digest`` ones are shortened on a terminal, ``right`` ones hold numbers."""
+    """A column's heading, and what a terminal may do to it.
+
+    ``right`` ones hold numbers; of ``digest`` and ``time`` ones a terminal shows the beginning; an ``optional`` one is
+    left out where the terminal is too narrow, the last first.  In a pipe all of it is there.
+    """
 
     heading: str
     digest: bool = False
+    time: bool = False
     right: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings; ``title`` stands above them."""
+    """Rows under headings."""
 
     columns: tuple[Column, ...]
     rows: Sequence[Sequence[str]]
-    title: str | None = None
 
 
 Block = Lines | Fields | Table

@@ -1,4 +1,4 @@
-"""What modelreg asks of the file system: durable folders, copy-on-write clones, early write-back.
+"""What modelreg asks of the file system: durable folders, copy-on-write clones, large files.
 
 Each request that a system does not know answers "no" or does nothing; correctness never hangs on one.
 """
@@ -18,7 +18,7 @@ _FICLONE = 0x40049409
 _NOT_OFFERED = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ETXTBSY}
 
 _SYNC_FILE_RANGE_WRITE = 2
-WRITEBACK_FROM_BYTES = 32 * 1024 * 1024
+LARGE_FROM_BYTES = 32 * 1024 * 1024
 """Below this a file is flushed faster than the calls that would start it early."""
 
 
@@ -74,26 +74,43 @@ def make_folder(folder: Path) -> None:
     fsync_folder(folder.parent)
 
 
-def start_writeback(target: Descriptor, size_bytes: int) -> Writer:
-    """``target`` as a writer that asks the kernel to start writing each slice to disk at once.
+def large_sink(target: Descriptor, size_bytes: int) -> Writer:
+    """``target``, an empty file that will take ``size_bytes``, as a writer that is quick to make durable.
 
-    The final fsync then finds most of the work done; ``sync_file_range(2)`` is no durability and is not used as such.
+    Its space is reserved at once, so that a full disk is told before the copy and not at its end, and the kernel is
+    asked to write each slice to disk as it comes, so that the final fsync finds most of the work done.  Neither is
+    durability, and a system that has neither call loses nothing but speed.  Raises ``OSError`` for a full disk.
     """
-    if sys.platform != "linux" or size_bytes < WRITEBACK_FROM_BYTES:
+    if sys.platform != "linux" or size_bytes < LARGE_FROM_BYTES:
         return target
-    return _EagerWriter(target.descriptor)
+    sink = _EagerWriter(target.descriptor)
+    sink.reserve(size_bytes)
+    return sink
 
 
 class _EagerWriter(Descriptor):
+    """Writes, and starts the write-back of what it wrote (``sync_file_range(2)``)."""
+
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor)
         import ctypes
 
+        self._errno = ctypes.get_errno
         libc = ctypes.CDLL(None, use_errno=True)
-        call = getattr(libc, "sync_file_range", None)
-        if call is not None:
-            call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-        self._sync_file_range = call
+        self._fallocate = getattr(libc, "fallocate", None)
+        if self._fallocate is not None:
+            self._fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+        self._sync_file_range = getattr(libc, "sync_file_range", None)
+        if self._sync_file_range is not None:
+            self._sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+
+    def reserve(self, size_bytes: int) -> None:
+        """Reserve space with ``fallocate(2)``, which glibc does not emulate as it does ``posix_fallocate``."""
+        if self._fallocate is None or self._fallocate(self.descriptor, 0, 0, size_bytes) == 0:
+            return
+        number = self._errno()
+        if number not in _NOT_OFFERED:
+            raise OSError(number, os.strerror(number))
 
     def write_from(self, view: memoryview, offset: int) -> None:
         super().write_from(view, offset)

@@ -16,7 +16,6 @@ import pytest
 from modelreg_cli.app import main
 
 
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one call came back with."""

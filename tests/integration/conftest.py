@@ -56,7 +56,7 @@ def _start() -> Callable[..., subprocess.Popen[str]]:
 @pytest.fixture(scope="session")
 def cli() -> list[str]:
     """The command line as it is started here, without looking for a script on PATH."""
-    return [sys.executable, "-c", "from modelreg_cli.app import main; main()"]
+    return [sys.executable, "-c", "import sys; from modelreg_cli.app import main; sys.exit(main())"]
 
 
 @pytest.fixture

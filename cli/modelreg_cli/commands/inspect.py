@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +12,7 @@ from modelreg_cli.checks import REFERENCE_HELP
 from modelreg_cli.facts import facts_blocks
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Result
+from modelreg_cli.subjects import existing_path
 from modelreg_cli.wording import prefixed
 
 if TYPE_CHECKING:
@@ -41,8 +40,9 @@ def inspect(
     A file is read in a child process that can do nothing else, and nothing in it is executed. Of a version its
     manifest is read, not its bytes. Nothing is judged: see verify and show.
     """
-    if os.path.exists(subject):  # noqa: PTH110 - pathlib raises for a name that is too long
-        facts = modelreg.inspect_path(Path(subject))
+    path = existing_path(subject)
+    if path is not None:
+        facts = modelreg.inspect_path(path)
         return _result(facts, {"source": "path", "path": subject, "reference": None, "digest": None})
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, subject)

@@ -19,13 +19,13 @@ app = new_app()
 _COLUMNS = (
     Column("VERSION"),
     Column("ALIASES"),
-    Column("FORMAT"),
-    Column("KERAS"),
-    Column("BYTES", right=True),
-    Column("PUSHED"),
-    Column("BY"),
     Column("STATE"),
-    Column("DIGEST", digest=True),
+    Column("BYTES", right=True),
+    Column("PUSHED", time=True),
+    Column("DIGEST", digest=True, optional=True),
+    Column("FORMAT", optional=True),
+    Column("KERAS", optional=True),
+    Column("BY", optional=True),
 )
 
 
@@ -54,11 +54,11 @@ def _row(entry: IndexEntry) -> tuple[str, ...]:
     return (
         f"{entry.model}:{entry.version}",
         ",".join(entry.aliases),
-        entry.container,
-        entry.keras_version or "",
+        "withdrawn" if entry.withdrawn_at else "ok",
         f"{entry.size_bytes:,}",
         entry.created_at,
-        entry.pushed_by,
-        "withdrawn" if entry.withdrawn_at else "ok",
         f"sha256:{entry.digest}",
+        entry.container,
+        entry.keras_version or "",
+        entry.pushed_by,
     )

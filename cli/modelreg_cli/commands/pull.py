@@ -39,10 +39,11 @@ def pull(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Give the verdict and fetch nothing.")] = False,
 ) -> Result:
-    """Judge a version, then fetch it, every chunk verified as it arrives.
+    """Judge a version, then fetch it, every chunk verified.
 
-    The verdict stands before a byte is fetched. A refused pull leaves the folder exactly as it was; the exit status
-    is then the sum of 4 policy, 8 corrupt, 16 untrusted, 32 unsafe, 64 incompatible.
+    The verdict stands before a byte is fetched, and each chunk is verified as it arrives. A refused pull leaves the
+    folder exactly as it was; the exit status is then the sum of 4 policy, 8 corrupt, 16 untrusted, 32 unsafe, 64
+    incompatible.
     """
     checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
     with invocation.registry() as registry:

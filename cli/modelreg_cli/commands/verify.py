@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from modelreg_cli.checks import Allow, Full, Provides, Strict, Target, Verify, c
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.result import Lines, Result
+from modelreg_cli.subjects import existing_path, is_reference
 from modelreg_cli.wording import decided, prefixed, size
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def verify(
     provides: Provides = None,
     full: Full = False,
 ) -> Result:
-    """Check a version where it lies in the store, or a pulled folder.
+    """Check a version in the store, or a pulled folder without any registry.
 
-    A folder is checked against the manifest kept in it, with no registry and no network: that finds accidents and
+    A folder is checked against the manifest kept in it, with no network either: that finds accidents and
     changed files, and proves no origin by itself.
     """
     checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
@@ -64,24 +64,16 @@ def _folder_of(subject: str) -> Path | None:
 
     Raises ``NotFoundError`` for a path that was not pulled and cannot be a reference.
     """
-    if not os.path.exists(subject):  # noqa: PTH110 - pathlib raises for a name that is too long
+    path = existing_path(subject)
+    if path is None:
         return None
-    path = Path(subject)
     pulled = next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
-    if pulled is None and not _is_reference(subject):
+    if pulled is None and not is_reference(subject):
         raise modelreg.NotFoundError(
             f"{subject!r} was not pulled by modelreg, so there is nothing to check it against",
             hint=f"modelreg inspect {subject}",
         )
     return pulled
-
-
-def _is_reference(text: str) -> bool:
-    try:
-        modelreg.parse_reference(text)
-    except modelreg.UsageError:
-        return False
-    return True
 
 
 def _verify_folder(invocation: Invocation, folder: Path, checks: Checks, *, full: bool) -> Result:

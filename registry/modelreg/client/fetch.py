@@ -20,7 +20,7 @@ from modelreg.digest.streams import (
     transfer,
 )
 from modelreg.errors import BlobMissingError
-from modelreg.files import start_writeback
+from modelreg.files import large_sink
 from modelreg.findings import Finding
 from modelreg.manifest import SIDE_FOLDER, FileEntry, Manifest
 from modelreg.rules import Policy
@@ -92,7 +92,7 @@ def _fetch_file(
         if blob.clone_to(descriptor):
             findings = check_bytes(staged, manifest, entry, full=full, progress=progress)
         else:
-            sink = start_writeback(staged, entry.size_bytes)
+            sink = large_sink(staged, entry.size_bytes)
             findings = check_bytes(blob, manifest, entry, sink=sink, full=full, progress=progress)
         os.fsync(descriptor)
         return findings

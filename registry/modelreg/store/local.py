@@ -29,7 +29,7 @@ from modelreg.digest.streams import (
     transfer,
 )
 from modelreg.errors import BlobMissingError, ConflictError, ModelregError, StoreError
-from modelreg.files import advice_on, clone_file, fsync_folder, make_folder, reason_of, start_writeback
+from modelreg.files import advice_on, clone_file, fsync_folder, large_sink, make_folder, reason_of
 from modelreg.store.base import BlobInfo, StoreProperties
 
 FORMAT = "modelreg-store 1\n"
@@ -128,7 +128,7 @@ class LocalStore:
                 if clone_file(source, descriptor):
                     digest = ingest(staged, size_bytes, progress=progress)
                 else:
-                    sink = start_writeback(staged, size_bytes)
+                    sink = large_sink(staged, size_bytes)
                     digest = ingest(Descriptor(source), size_bytes, sink=sink, progress=progress)
                 return _StagedFile(self, path, digest, descriptor)
             except BaseException:

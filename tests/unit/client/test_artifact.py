@@ -50,9 +50,15 @@ def test_a_folder_is_its_files_in_the_order_of_their_paths(folder: Path) -> None
 def test_descriptors_are_closed_afterwards(folder: Path) -> None:
     """Claim: nothing stays open, also when the body raises."""
     descriptors: list[int] = []
-    with pytest.raises(KeyboardInterrupt), open_artifact(folder) as files:
-        descriptors = [file.descriptor for file in files]
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with open_artifact(folder) as files:
+            descriptors.extend(file.descriptor for file in files)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert len(descriptors) == 3
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)

@@ -140,9 +140,14 @@ def test_any_error_while_staging_leaves_the_destination_and_nothing_else(
     old: Path, error: type[BaseException] | BaseException
 ) -> None:
     """Claim: whatever is raised in between, the old content stays and the staging folder goes."""
-    with pytest.raises((KeyboardInterrupt, OSError, ConflictError)), staging_folder(old) as staging:
-        (staging / "half.h5").write_text("ha")
-        raise error
+
+    def fail() -> None:
+        with staging_folder(old) as staging:
+            (staging / "half.h5").write_text("ha")
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, OSError, ConflictError)):
+        fail()
     assert content(old) == {"old.h5": "old"}
     assert beside(old) == ["out"]
 

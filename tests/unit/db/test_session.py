@@ -25,11 +25,12 @@ def test_an_address_of_no_database_is_a_usage_error(url: str) -> None:
 
 def test_a_missing_driver_is_told_with_what_to_install() -> None:
     """Claim: PostgreSQL without its driver is an error with the extra's name, or opens where the driver is there."""
+    hint: str | None = "pip install 'modelreg[postgres]'"
     try:
         shown = Session("postgresql+psycopg://ada:secret@localhost/registry").shown_url
     except DatabaseError as error:
-        assert error.hint == "pip install 'modelreg[postgres]'"
-        shown = error.message
+        hint, shown = error.hint, error.message
+    assert hint == "pip install 'modelreg[postgres]'"
     assert "secret" not in shown
 
 

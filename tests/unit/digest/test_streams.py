@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from blake3 import blake3
@@ -22,6 +22,7 @@ from modelreg.digest.streams import (
     Descriptor,
     SizeChangedError,
     _ChunkHasher,
+    _Ring,
     ingest,
     transfer,
 )
@@ -142,6 +143,23 @@ def test_an_error_of_the_caller_s_progress_ends_an_ingest(within: Within) -> Non
     assert threading.active_count() <= before
 
 
+def test_an_error_of_a_hasher_is_raised_where_the_bytes_are_read(within: Within) -> None:
+    """Claim: a consumer of the ring that fails in its own thread does not pass for success, nor stop the reading."""
+
+    def consume(view: memoryview) -> None:
+        raise MemoryError("no hash")
+
+    def feed() -> None:
+        with _Ring((consume, len)) as ring:
+            for _ in range(3 * RING_SLICES):
+                slot = ring.take()
+                ring.hand_out(slot, slot.view)
+                ring.release(slot)
+
+    with pytest.raises(MemoryError, match="no hash"):
+        within(30, feed)
+
+
 @pytest.mark.parametrize("chunk", [4096, 65_536, MIB, 2 * MIB, 8 * MIB])
 @pytest.mark.parametrize("workers", [1, 3, None])
 def test_a_good_source_is_transferred_whole(chunk: int, workers: int | None, within: Within) -> None:
@@ -212,12 +230,12 @@ def test_an_error_of_either_side_ends_a_transfer(side: str, workers: int, within
 
 @pytest.fixture
 def descriptor(tmp_path: Path) -> Iterator[Callable[[bytes], Descriptor]]:
-    opened = []
+    opened: list[BinaryIO] = []
 
     def open_data(data: bytes) -> Descriptor:
         path = tmp_path / f"data{len(opened)}"
         path.write_bytes(data)
-        file = path.open("r+b", buffering=0)
+        file = cast(BinaryIO, path.open("r+b", buffering=0))
         opened.append(file)
         return Descriptor(file.fileno())
 

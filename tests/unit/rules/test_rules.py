@@ -23,13 +23,11 @@ from modelreg.rules import RULES, Mode, Policy, Purpose, Target, judge
 from modelreg.rules.content import _DEFECT_RULES, _HAZARD_RULES
 
 PULL, LOAD = Policy(), Policy(purpose=Purpose.LOAD)
-KERAS_2 = {"tensorflow": "2.13.1", "keras": "2.13.1"}
-KERAS_3 = {"tensorflow-cpu": "2.21.0", "keras": "3.15.1"}
 
 
-def target(python: str | None = "3.11.7", *, implied: bool = False, **distributions: str) -> Target:
+def target(python: str | None = "3.11.7", **distributions: str) -> Target:
     named = {name.replace("_", "-"): version for name, version in distributions.items()}
-    return Target("there", Environment(python=python, distributions=named), is_implied=implied)
+    return Target("there", Environment(python=python, distributions=named))
 
 
 def facts(container: Container = Container.KERAS_HDF5, file: str = "m.h5", **more: object) -> Facts:
@@ -64,7 +62,10 @@ class Case:
         ]
 
 
+KERAS_2 = target(tensorflow="2.13.1", keras="2.13.1")
+KERAS_3 = target(tensorflow_cpu="2.21.0", keras="3.15.1")
 PLAIN = facts(keras_version="3.15.1")
+IMPLIED = Target("current", Environment(python="3.11.7"), is_implied=True)
 TWICE = CustomObject("Twice", "layer", "m/twice", "my_package.layers", "my_package>Twice")
 MY_LOSS = CustomObject("my_loss", "loss", "training_config")
 NEEDS_TWICE = facts(keras_version="3.15.1", custom_objects=(TWICE,))
@@ -169,7 +170,7 @@ CASES = [
         "MR403",
         PLAIN,
         facts(keras_version="2.13.1"),
-        target=target(**KERAS_2),
+        target=KERAS_2,
         severity=Severity.REFUSE,
         says=("3.15.1", "Keras 2.13.1"),
     ),
@@ -186,7 +187,7 @@ CASES = [
         "MR404",
         facts(Container.KERAS_ZIP, "m.keras", keras_version="2.13.1"),
         facts(Container.KERAS_ZIP, "m.keras", keras_version="3.0.0"),
-        target=target(**KERAS_3),
+        target=KERAS_3,
         severity=Severity.WARN,
     ),
     Case(
@@ -194,18 +195,18 @@ CASES = [
         "MR405",
         SAVED,
         PLAIN,
-        target=target(**KERAS_3),
+        target=KERAS_3,
         severity=Severity.REFUSE,
         says=("2.13.1", "Keras 3.15.1"),
     ),
-    Case("SavedModel for Keras 2", "MR405", SAVED, SAVED, target=target(**KERAS_3), lacking_target=target(**KERAS_2)),
-    Case("SavedModel for load", "MR405", SAVED, PLAIN, policy=LOAD, target=target(**KERAS_3), severity=Severity.INFO),
+    Case("SavedModel for Keras 2", "MR405", SAVED, SAVED, target=KERAS_3, lacking_target=KERAS_2),
+    Case("SavedModel for load", "MR405", SAVED, PLAIN, policy=LOAD, target=KERAS_3, severity=Severity.INFO),
     Case(
         "HDF5 named keras",
         "MR406",
         facts(file="m.keras", keras_version="2.6.0"),
         facts(file="m.h5", keras_version="2.6.0"),
-        target=target(**KERAS_3),
+        target=KERAS_3,
         severity=Severity.REFUSE,
     ),
     Case(
@@ -213,7 +214,7 @@ CASES = [
         "MR406",
         facts(file="m.keras"),
         facts(file="m.keras"),
-        target=target(**KERAS_3),
+        target=KERAS_3,
         lacking_policy=LOAD,
     ),
     Case(
@@ -300,8 +301,8 @@ CASES = [
         "MR430",
         PLAIN,
         PLAIN,
-        target=target(implied=True),
-        lacking_target=target(**KERAS_3),
+        target=IMPLIED,
+        lacking_target=KERAS_3,
         severity=Severity.INFO,
     ),
     Case(
@@ -309,7 +310,7 @@ CASES = [
         "MR431",
         PLAIN,
         PLAIN,
-        target=target(numpy="2.4.6", **KERAS_3),
+        target=target(numpy="2.4.6", tensorflow_cpu="2.21.0", keras="3.15.1"),
         lacking_target=target(numpy="1.26.4", tensorflow="2.21.0", keras="3.15.1"),
         push=Environment(python="3.11.7", distributions={"numpy": "1.26.4", "tensorflow": "2.21.0"}),
         severity=Severity.INFO,

@@ -1,0 +1,104 @@
+"""``--json``: one object with a schema on standard output and nothing else anywhere, whatever happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ANSWERS = {
+    "push $MODEL --name other --env none": "push",
+    "push $MODEL --name other --env none --dry-run": "push",
+    "pull demo": "pull",
+    "pull demo --dry-run": "pull",
+    "verify demo": "verify",
+    "list": "list",
+    "list demo": "list",
+    "show demo": "show",
+    "inspect demo": "inspect",
+    "inspect $MODEL": "inspect",
+    "alias demo:1 production": "alias",
+    "withdraw demo:1 --reason x --yes": "withdraw",
+    "withdraw demo:1 --reason x --dry-run": "withdraw",
+    "gc --yes": "gc",
+    "gc --dry-run": "gc",
+    "explain": "explain",
+    "explain MR104": "explain",
+    "env capture": "environment",
+    "env diff current $EXAMPLES/python311.txt": "environment-diff",
+    "config show": "config",
+    "db status": "db-status",
+    "db upgrade": "db-upgrade",
+    "doctor": "doctor",
+}
+
+
+@pytest.mark.parametrize(("line", "schema"), ANSWERS.items())
+def test_answers_are_one_object_with_a_schema(
+    line: str, schema: str, run: Callable[..., Any], demo: str, models: Path, examples: Path
+) -> None:
+    """Every command's answer is one JSON object that names its form, and nothing stands on standard error."""
+    line = line.replace("$MODEL", str(models / "py38/plain.h5")).replace("$EXAMPLES", str(examples))
+    answer = run(*line.split(), "--json")
+    assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "status"),
+    [
+        ("push", "usage", 2),
+        ("nonsense", "usage", 2),
+        ("pull --nonsense", "usage", 2),
+        ("pull nothing", "not-found", 3),
+        ("explain MR999", "not-found", 3),
+        ("pull demo -o .", "conflict", 1),
+        ("pull demo --strict MR201", "refused", 16),
+        ("withdraw demo --reason x", "usage", 2),
+    ],
+)
+def test_errors_are_objects_too(line: str, code: str, status: int, run: Callable[..., Any], demo: str) -> None:
+    """An error is an object on standard output whose ``exit`` is the process's exit status."""
+    Path("here").touch()
+    answer = run(*line.split(), "--json")
+    error = answer.json
+    assert (error["schema"], error["code"], error["exit"]) == ("modelreg.error/v1", code, status)
+    assert (answer.status, answer.err) == (status, "")
+    assert set(error) == {"schema", "code", "message", "hint", "exit", "verdict"}
+
+
+def test_a_refusal_carries_its_verdict(run: Callable[..., Any], models: Path, examples: Path) -> None:
+    """The verdict of a refused pull has every finding, and its exit is the sum of the kinds that refuse."""
+    run("push", str(models / "py38/lambda.h5"), "--name", "scale", "--env", "none")
+    answer = run("pull", "scale", "--verify", "--target", str(examples / "python311.txt"), "--json")
+    verdict = answer.json["verdict"]
+    refusing = {found["rule"] for found in verdict["findings"] if found["severity"] == "refuse"}
+    assert (answer.status, verdict["exit"], verdict["decision"]) == (96, 96, "refused")
+    assert refusing == {"MR301", "MR401"}
+
+
+def test_the_facts_of_a_version_are_the_facts_of_its_file(run: Callable[..., Any], demo: str, models: Path) -> None:
+    """``inspect`` tells the same of the pushed file and of the manifest."""
+    of_file = run("inspect", str(models / "py38/plain.h5"), "--json").json["facts"]
+    assert run("inspect", demo, "--json").json["facts"] == of_file
+
+
+def test_quiet_and_json_together_give_json(run: Callable[..., Any], demo: str) -> None:
+    """A program that asked for JSON gets it, whatever else was asked for."""
+    assert run("list", "-q", "--json").json["versions"][0]["reference"] == demo
+
+
+def test_the_command_of_the_documentation(spawn: Callable[..., Any], models: Path) -> None:
+    """``modelreg push ... --json | jq .version`` prints the version."""
+    answer = spawn("push", str(models / "py38/plain.h5"), "--name", "demo", "--json")
+    assert json.loads(answer.out)["version"] == 1
+
+
+def test_json_is_plain_ascii(run: Callable[..., Any], models: Path) -> None:
+    """No encoding and no terminal can stumble over an answer."""
+    run("push", str(models / "py38/plain.h5"), "--name", "demo", "--env", "none", "--meta", "who=\u202eJosé\x9b")
+    answer = run("show", "demo", "--json")
+    assert answer.out.isascii()
+    assert answer.json["manifest"]["metadata"] == {"who": "\u202eJosé\x9b"}

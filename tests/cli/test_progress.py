@@ -1,0 +1,68 @@
+"""The meter: counts exactly, draws seldom, and only for a person."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from modelreg_cli import progress as meters
+from modelreg_cli.output import Form, Output
+from modelreg_cli.progress import Meter, progress, size_on_disk
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("form", [Form.JSON, Form.QUIET], ids=["json", "quiet"])
+def test_programs_see_no_bar(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``--json`` and ``-q`` the library is given no callback at all."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with progress(Output(form), "push", 10) as advance:
+        assert advance is None
+
+
+def test_no_terminal_no_bar() -> None:
+    """Nor where standard error is no terminal."""
+    with progress(Output(), "push", 10) as advance:
+        assert advance is None
+
+
+def test_threads_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes reported by eight threads add up, and the bar that is drawn says so."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(meters, "SHOWN_AFTER_S", 0.0)
+    meter = Meter("verifying", 8000)
+
+    def count() -> None:
+        for _ in range(1000):
+            meter.advance(1)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.setattr(meter, "_next_s", 0.0)
+    meter.advance(0)
+    meter.close()
+    assert "verifying" in stream.getvalue()
+    assert "7.8/7.8 KiB" in stream.getvalue()
+
+
+def test_the_size_of_a_folder_is_the_sum_of_its_files(tmp_path: Path) -> None:
+    """The far end of the bar, before anything is read."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(b"123")
+    (tmp_path / "b").write_bytes(b"4")
+    assert size_on_disk(tmp_path) == 4
+    assert size_on_disk(tmp_path / "b") == 1
+    assert size_on_disk(tmp_path / "nothing") is None
