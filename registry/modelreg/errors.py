@@ -20,6 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelreg.findings import Verdict
 
 
@@ -72,6 +74,16 @@ class BlobMissingError(StoreError):
     """The store has no blob under a digest that somebody asked for."""
 
     code = "blob-missing"
+
+
+class StoreAbsentError(StoreError):
+    """There is no store at ``root``, and none was to be made."""
+
+    code = "store-absent"
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(f"there is no store in {root}", hint="push a model to make one")
+        self.root = root
 
 
 class DatabaseError(ModelregError):

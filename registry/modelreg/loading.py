@@ -10,7 +10,6 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import inspect
 import shutil
@@ -115,14 +114,20 @@ def _load(
 def _keras() -> Any:
     """``keras``, or the ``tf.keras`` of a TensorFlow that carries its own."""
     if importlib.util.find_spec("keras") is not None:
-        return importlib.import_module("keras")
-    return importlib.import_module("tensorflow").keras
+        import keras
+
+        return keras
+    import tensorflow as tf
+
+    return tf.keras
 
 
 def _load_saved_model(keras: Any, folder: Path, custom_objects: dict[str, object], *, compile: bool) -> Any:  # noqa: A002
     if int(keras.__version__.split(".")[0]) < 3:
         return keras.models.load_model(str(folder), custom_objects=custom_objects, compile=compile)
-    endpoints = importlib.import_module("tensorflow").saved_model.load(str(folder)).signatures
+    import tensorflow as tf
+
+    endpoints = tf.saved_model.load(str(folder)).signatures
     endpoint = "serving_default" if "serving_default" in endpoints else next(iter(endpoints), None)
     if endpoint is None:
         raise LoadError(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from modelreg.client.results import Check
 from modelreg.client.stores import open_store
 from modelreg.config import Settings, masked
-from modelreg.errors import ModelregError
+from modelreg.errors import ModelregError, StoreAbsentError
 from modelreg.store.base import Store
 
 _DISTRIBUTIONS = (
@@ -65,7 +67,7 @@ def _database(settings: Settings) -> Check:
     finally:
         session.close()
     if status.found is None:
-        return Check("database", None, f"{session.shown_url}: not there yet; the first push makes it")
+        return _absent("database", session.shown_url, session.sqlite_path)
     detail = f"{session.shown_url}: schema revision {status.found}"
     if status.is_current:
         return Check("database", ok=True, detail=detail)
@@ -76,11 +78,19 @@ def _store(settings: Settings) -> Check:
     url = masked(settings.storage_url.value)
     try:
         store = open_store(settings.storage_url.value, create=False)
-    except ModelregError as error:
-        if error.hint == "push a model to make one":
-            return Check("store", None, f"{url}: not there yet; the first push makes it")
-        raise
+    except StoreAbsentError as error:
+        return _absent("store", url, error.root)
     return Check("store", ok=True, detail=f"{url}: {_probe(store)}")
+
+
+def _absent(name: str, url: str, path: Path | None) -> Check:
+    """What the first push would make, if it could."""
+    above = next((folder for folder in path.absolute().parents if folder.is_dir()), None) if path else None
+    if above is not None and not os.access(above, os.W_OK | os.X_OK):
+        return Check(
+            name, ok=False, detail=f"{url}: not there, and {above} is not writable", hint="give another --home"
+        )
+    return Check(name, None, f"{url}: not there yet; the first push makes it")
 
 
 def _probe(store: Store) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +104,8 @@ class Registry:
         requirements text.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
         that was started earlier, so that its start overlaps with other work; it stays the caller's.
         """
+        if not os.fspath(path):
+            raise UsageError("the path of what to push is empty", hint="modelreg push model.h5")
         path = Path(path)
         metadata = dict(metadata or {})
         try:

@@ -33,7 +33,12 @@ class Session:
             raise UsageError(
                 "the database URL cannot be read", hint="write sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME"
             ) from None
-        self.shown_url = parsed.render_as_string(hide_password=True)
+        try:
+            self.shown_url = parsed.render_as_string(hide_password=True)
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"the database's path {str(parsed.database)!r} is not valid UTF-8", hint="give another with --home"
+            ) from None
         self.sqlite_path = _sqlite_path(parsed)
         self._engine = _make_engine(parsed, self.shown_url)
 
@@ -78,8 +83,12 @@ class Session:
 
 
 def _sqlite_path(url: sa.URL) -> Path | None:
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    if url.get_backend_name() != "sqlite":
         return None
+    if not url.database or url.database == ":memory:":
+        raise UsageError(
+            f"{url} is a database in memory, which would be lost at once", hint="write sqlite:///PATH, with a file"
+        )
     return Path(url.database)
 
 

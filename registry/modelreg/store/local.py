@@ -28,7 +28,7 @@ from modelreg.digest.streams import (
     ingest,
     transfer,
 )
-from modelreg.errors import BlobMissingError, ConflictError, ModelregError, StoreError
+from modelreg.errors import BlobMissingError, ConflictError, ModelregError, StoreAbsentError, StoreError
 from modelreg.files import advice_on, clone_file, fsync_folder, large_sink, make_folder, reason_of
 from modelreg.store.base import BlobInfo, StoreProperties
 
@@ -113,7 +113,7 @@ class LocalStore:
                 hint="point --store or MODELREG_STORAGE_URL at a folder of its own",
             )
         if not create:
-            raise StoreError(f"there is no store in {self.root}", hint="push a model to make one")
+            raise StoreAbsentError(self.root)
         make_folder(self._staging)
         make_folder(self._blobs)
         (self.root / "lock").touch()

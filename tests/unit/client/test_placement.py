@@ -226,7 +226,7 @@ def test_a_parent_without_rights_is_told(destination: Path) -> None:
             pytest.fail("it cannot begin")
     finally:
         destination.parent.chmod(0o700)
-    assert caught.value.hint == "you have no right to write there; give another folder with -o"
+    assert "give another folder with -o" in (caught.value.hint or "")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root is refused nothing")

@@ -293,6 +293,7 @@ def test_the_doctor_says_what_is_there_and_leaves_it(registry: Registry, plain: 
 def test_the_doctor_tells_a_broken_registry(registry: Registry) -> None:
     """Claim: a store and a database that cannot be used are findings with hints, not exceptions."""
     home = registry.settings.home.value
+    (home / "store" / "format").unlink()
     (home / "store" / "format").write_text("modelreg-store 9\n")
     registry.close()
     for name in os.listdir(home):

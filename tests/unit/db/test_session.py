@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,34 @@ def test_writers_queue_instead_of_failing(tmp_path: Path) -> None:
     thread.join(10)
     session.close()
     assert seen == [1]
+
+
+def test_the_first_connections_to_a_new_file_do_not_trip_over_each_other(tmp_path: Path) -> None:
+    """Claim: switching a new file to WAL waits like everything else: 40 files x 6 first connections at once, no error.
+
+    SQLite's busy timeout does not cover ``PRAGMA journal_mode=WAL`` while another connection switches too.
+    """
+
+    def connect(url: str, together: threading.Barrier) -> str | None:
+        session = Session(url)
+        together.wait(30)
+        try:
+            with session.writing() as connection:
+                connection.execute(sa.text("CREATE TABLE IF NOT EXISTS t (n INTEGER)"))
+        except DatabaseError as error:
+            return error.message
+        finally:
+            session.close()
+        return None
+
+    failures = []
+    for number in range(40):
+        together = threading.Barrier(6)
+        url = f"sqlite:///{tmp_path}/r{number}.db"
+        with ThreadPoolExecutor(6) as pool:
+            told = [pool.submit(connect, url, together) for _ in range(6)]
+            failures += [future.result() for future in told if future.result()]
+    assert failures == []
 
 
 @pytest.mark.parametrize("name", ["with blank", "percent%41", "quest?ion", "hash#", "\u00e9", "quote'"])

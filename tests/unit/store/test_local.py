@@ -167,6 +167,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_store_of_another_format_is_refused(store: LocalStore) -> None:
     """Claim: a later format is told by name and not touched."""
+    (store.root / "format").unlink()
     (store.root / "format").write_text("modelreg-store 2\n")
     with pytest.raises(StoreError, match="modelreg-store 2"):
         LocalStore.open_folder(store.root)
@@ -237,4 +238,4 @@ def test_a_store_without_rights_says_so(store: LocalStore) -> None:
     (store.root / "staging").chmod(0o500)
     with pytest.raises(StoreError, match="Permission denied") as caught:
         store.put(b"x")
-    assert caught.value.hint == "check who owns that folder"
+    assert (caught.value.hint or "").startswith("check who owns that folder")
