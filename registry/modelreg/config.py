@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
+from urllib.parse import quote
 
 from modelreg.errors import UsageError
 
@@ -160,7 +161,7 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
     """Fill in the defaults, those of the database and the store following ``home``."""
     home = found.get("home") or Setting("home", _user_data(), "default")
     defaults: dict[str, Callable[[], Value]] = {
-        "database_url": lambda: f"sqlite:///{home.value}/registry.db",
+        "database_url": lambda: _sqlite_url(Path(str(home.value)) / "registry.db"),
         "storage_url": lambda: f"file://{home.value}/store",
         "target": lambda: "current",
         "require_signature": lambda: False,
@@ -315,10 +316,10 @@ def _absolute(text: str, folder: Path) -> Path:
 def _url(row: Specification, given: _Given) -> str:
     """An absolute URL; a plain path, or a relative one in ``sqlite:///`` or ``file://``, is taken from its folder."""
     text = _text(row, given)
-    path_prefix = "sqlite:///" if row.name == "database_url" else "file://"
     match = _SCHEME.match(text)
     if match is None:
-        return f"{path_prefix}{_absolute(text, given.folder)}"
+        path = _absolute(text, given.folder)
+        return _sqlite_url(path) if row.name == "database_url" else f"file://{path}"
     if match["slashes"] is None:
         raise _mismatch(row, given, "a URL or a path", f'{row.name} = "{match["scheme"]}://..."')
     prefix = "sqlite:///" if match["scheme"] == "sqlite" else f"{match['scheme']}://"
@@ -327,6 +328,14 @@ def _url(row: Specification, given: _Given) -> str:
         return text
     place, mark, query = rest.partition("?")
     return f"{prefix}{_absolute(place, given.folder)}{mark}{query}"
+
+
+def _sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file; what means something in a URL is quoted.  Raises ``UsageError`` for bytes, not text."""
+    try:
+        return f"sqlite:///{quote(str(path))}"
+    except UnicodeEncodeError:
+        raise UsageError(f"the path {str(path)!r} is not valid UTF-8", hint="give another with --home") from None
 
 
 def _environment(text: str, folder: Path) -> str:

@@ -67,7 +67,7 @@ def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgeme
 def _believe(evidence: Evidence) -> tuple[Manifest | None, Finding | None]:
     rule = RULES["MR101"]
     if evidence.manifest is None:
-        return None, rule.found(f"the store has no manifest sha256:{evidence.digest}")
+        return None, rule.found(f"the store has no manifest sha256:{evidence.digest[:64]}")
     actual = manifest_digest(evidence.manifest)
     if actual != evidence.digest:
         return None, rule.found(f"the manifest has SHA-256 {actual}; sha256:{evidence.digest} was asked for")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,7 +57,7 @@ def push(
     """
     metadata = _metadata(meta or [])
     with (
-        modelreg.Inspector(expect_hdf5=Path(path).is_file()) as inspector,  # starts while the registry opens
+        modelreg.Inspector(expect_hdf5=os.path.isfile(path)) as inspector,  # starts while the registry opens
         invocation.registry() as registry,
         progress(invocation.output, "push", size_on_disk(Path(path))) as advance,
     ):

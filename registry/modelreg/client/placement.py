@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelreg.digest import sha256_hex
 from modelreg.errors import ConflictError, ModelregError
 from modelreg.files import advice_on, fsync_folder, make_folder, reason_of
 
@@ -32,6 +33,11 @@ class PlacementError(ModelregError):
 
 def check_destination(destination: Path, *, force: bool) -> None:
     """Raise ``ConflictError`` if ``destination`` is in the way and may not be replaced."""
+    with as_placement_error(destination):
+        _check_destination(destination, force=force)
+
+
+def _check_destination(destination: Path, *, force: bool) -> None:
     if not os.path.lexists(destination):
         return
     if destination.is_symlink() or not destination.is_dir():
@@ -55,7 +61,7 @@ def check_destination(destination: Path, *, force: bool) -> None:
 def staging_folder(destination: Path) -> Iterator[Path]:
     """A private folder beside ``destination``, on the same file system; gone at the end unless it was placed."""
     parent = destination.parent
-    prefix = f".{destination.name}.modelreg-"
+    prefix = staging_prefix(destination)
     with as_placement_error(destination):
         make_folder(parent.absolute())
         _remove_abandoned(parent, prefix)
@@ -72,9 +78,14 @@ def staging_folder(destination: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def staging_prefix(destination: Path) -> str:
+    """How the staging folders of ``destination`` begin: a digest, because its own name may be as long as names can be."""
+    return f".modelreg-{sha256_hex(os.fsencode(destination.name))[:16]}-"
+
+
 def _remove_abandoned(parent: Path, prefix: str) -> None:
     """Remove staging folders of pulls that died: nobody holds their lock."""
-    for leftover in parent.glob(f"{_glob_quoted(prefix)}*"):
+    for leftover in parent.glob(f"{prefix}*"):
         try:
             lock = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -86,10 +97,6 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
             continue
         finally:
             os.close(lock)
-
-
-def _glob_quoted(text: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in text)
 
 
 def place(staging: Path, destination: Path) -> None:

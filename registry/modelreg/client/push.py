@@ -7,12 +7,13 @@ sweep removes.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelreg.client.artifact import SourceFile, open_artifact
+from modelreg.artifact import SourceFile, open_artifact
 from modelreg.client.results import Pushed
 from modelreg.db.records import Index
 from modelreg.digest import BlobDigest
@@ -86,7 +87,7 @@ def _inspector(request: PushRequest) -> contextlib.AbstractContextManager[Inspec
     """The reader, started before the copy; a single file is most often HDF5, so it loads that parser meanwhile."""
     if request.inspector is not None:
         return contextlib.nullcontext(request.inspector)
-    return Inspector(expect_hdf5=request.path.is_file())
+    return Inspector(expect_hdf5=os.path.isfile(request.path))
 
 
 @contextlib.contextmanager

@@ -98,9 +98,9 @@ class Index:
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """The names of all models that start with ``prefix``, sorted."""
-        query = (
-            sa.select(models.c.name).where(models.c.name.startswith(prefix, autoescape=True)).order_by(models.c.name)
-        )
+        # Not LIKE, which takes no notice of case on SQLite.
+        starts = sa.func.substr(models.c.name, 1, len(prefix)) == prefix
+        query = sa.select(models.c.name).where(starts).order_by(models.c.name)
         with self._session.reading() as connection:
             return tuple(connection.execute(query).scalars())
 

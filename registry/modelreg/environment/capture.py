@@ -79,7 +79,7 @@ def expand(text: str) -> Path:
 
 def is_file(text: str) -> bool:
     """Whether ``text`` names a file; a text that cannot even be a path (too long, a NUL) names none."""
-    return os.path.isfile(expand(text))  # noqa: PTH113 - pathlib raises for a name that is too long
+    return os.path.isfile(expand(text))
 
 
 def is_folder(text: str) -> bool:

@@ -194,7 +194,7 @@ class LocalStore:
     def open(self, sha256: str) -> _BlobFile:
         path = self._path(sha256)
         with self._as_missing(sha256), _as_store_error(f"cannot read blob sha256:{sha256}"):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 raise StoreError(f"{path} is not a regular file")
@@ -227,7 +227,7 @@ class LocalStore:
 
     def blobs(self) -> Iterator[BlobInfo]:
         with _as_store_error(f"cannot list the store in {self.root}"):
-            for folder in _entries(self._blobs):
+            for folder in filter(os.DirEntry.is_dir, _entries(self._blobs)):
                 for entry in _entries(Path(folder.path)):
                     if is_sha256(entry.name):
                         yield BlobInfo(entry.name, entry.stat(follow_symlinks=False).st_size)

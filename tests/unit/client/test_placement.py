@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelreg.client import placement
-from modelreg.client.placement import PlacementError, check_destination, place, staging_folder
+from modelreg.client.placement import PlacementError, check_destination, place, staging_folder, staging_prefix
 from modelreg.errors import ConflictError
 
 
@@ -178,7 +178,7 @@ def test_a_failing_rename_puts_the_old_folder_back(old: Path, can_swap: bool, mo
 
 def test_what_a_dead_pull_left_is_removed_by_the_next(destination: Path) -> None:
     """Claim: a staging folder whose lock nobody holds goes when the next pull to that destination begins."""
-    leftover = destination.parent / ".out.modelreg-0123456789abcdef"
+    leftover = destination.parent / f"{staging_prefix(destination)}0123456789abcdef"
     (leftover / "variables").mkdir(parents=True)
     (leftover / "variables" / "half").touch()
     put(destination)
@@ -187,7 +187,7 @@ def test_what_a_dead_pull_left_is_removed_by_the_next(destination: Path) -> None
 
 @pytest.fixture
 def held(destination: Path) -> Iterator[Path]:
-    folder = destination.parent / ".out.modelreg-fedcba9876543210"
+    folder = destination.parent / f"{staging_prefix(destination)}fedcba9876543210"
     folder.mkdir()
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)

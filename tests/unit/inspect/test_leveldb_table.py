@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelreg.inspect import leveldb_table
+from modelreg.inspect import limits
 from modelreg.inspect.leveldb_table import TableError, masked_crc32c, read_table
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -105,7 +105,7 @@ def test_keys_out_of_order_are_refused(entries: list[tuple[bytes, bytes]]) -> No
 
 def test_a_table_beyond_the_bound_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Size is checked before anything else."""
-    monkeypatch.setattr(leveldb_table.limits, "TABLE_SIZE_BYTES_MAX", 100)
+    monkeypatch.setattr(limits, "TABLE_SIZE_BYTES_MAX", 100)
     with pytest.raises(TableError, match="at most 100 are read"):
         list(read_table(INDEX))
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg.facts import Container, CustomObject, Facts, HazardKind
-from modelreg.inspect import onnx
+from modelreg.inspect import limits
 from modelreg.inspect.onnx import looks_like_onnx, read_onnx
 from modelreg.inspect.source import SourceFile
 from modelreg.records import canonical_json, to_json
@@ -103,7 +103,7 @@ def message(number: int, content: bytes) -> bytes:
 
 def test_a_file_beyond_the_bound_is_said_to_be_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reached bound is a hazard, never silence."""
-    monkeypatch.setattr(onnx.limits, "ONNX_SIZE_BYTES_MAX", 100)
+    monkeypatch.setattr(limits, "ONNX_SIZE_BYTES_MAX", 100)
     assert [hazard.kind for hazard in read(PLAIN).hazards] == [HazardKind.TOO_MUCH]
 
 

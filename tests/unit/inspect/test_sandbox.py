@@ -211,7 +211,7 @@ def test_paths_that_are_no_artifact_are_usage_errors(tmp_path: Path, models: Pat
     with pytest.raises(NotFoundError, match="there is no file or folder"):
         inspect_path(tmp_path / "absent")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match="neither a file nor a folder"):
+    with pytest.raises(UsageError, match="not a regular file"):
         inspect_path(tmp_path / "pipe")
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg.facts import Container, CustomObject, DefectKind, Facts, HazardKind, Layer
-from modelreg.inspect import saved_model
+from modelreg.inspect import limits
 from modelreg.inspect.keras_metadata import KerasObject, read_keras_objects
 from modelreg.inspect.saved_model import read_saved_model
 from modelreg.inspect.source import SourceFile
@@ -213,7 +213,7 @@ def test_a_graph_in_a_form_that_is_not_read_is_not_passed_over() -> None:
 
 def test_a_graph_beyond_the_bound_is_said_to_be_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reached bound is a hazard, never silence."""
-    monkeypatch.setattr(saved_model.limits, "SAVED_MODEL_GRAPH_SIZE_BYTES_MAX", 1000)
+    monkeypatch.setattr(limits, "SAVED_MODEL_GRAPH_SIZE_BYTES_MAX", 1000)
     assert [hazard.kind for hazard in read(PLAIN).hazards] == [HazardKind.TOO_MUCH]
 
 

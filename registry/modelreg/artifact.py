@@ -1,4 +1,4 @@
-"""The artifact on its way in: one file, or a folder of regular files, opened once and read through descriptors.
+"""The artifact on disk: one file, or a folder of regular files, opened once and read through descriptors.
 
 Symbolic links are refused, wherever they point: what is pushed must be what its path says.
 """
@@ -48,8 +48,12 @@ def open_artifact(path: Path) -> Iterator[tuple[SourceFile, ...]]:
 
 
 def _enumerate(path: Path) -> list[tuple[str, Path]]:
-    if not path.exists():
-        raise NotFoundError(f"there is no file or folder {str(path)!r}", hint=f"ls {path.parent}")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"there is no file or folder {str(path)!r}", hint=f"ls {path.parent}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot look at {str(path)[:200]!r}: {getattr(error, 'strerror', error)}") from error
     found = list(_walk(path)) if path.is_dir() else [(path.name, path)]
     if not found:
         raise UsageError(f"the folder {str(path)!r} holds no files")
@@ -71,8 +75,8 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
             place = Path(folder, name)
             if place.is_symlink():
                 raise UsageError(
-                    f"{str(place)!r} is a symbolic link to {str(place.readlink())!r}; push regular files",
-                    hint=f"cp -rL {root} COPY, and push the copy",
+                    f"{str(place)!r} is a symbolic link to {str(place.readlink())!r}; an artifact is regular files",
+                    hint=f"cp -rL {root} COPY, and take the copy",
                 )
             if name in names and name not in _IGNORED:
                 count += 1

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from modelreg.client import artifact
-from modelreg.client.artifact import open_artifact
+from modelreg import artifact
+from modelreg.artifact import open_artifact
 from modelreg.errors import NotFoundError, UsageError
 from modelreg.manifest import FILES_MAX
 
