@@ -79,7 +79,7 @@ def staging_folder(destination: Path) -> Iterator[Path]:
 
 
 def staging_prefix(destination: Path) -> str:
-    """How the staging folders of ``destination`` begin: a digest, because its own name may be as long as names can be."""
+    """How the staging folders of ``destination`` begin; a digest, because its own name may be as long as names get."""
     return f".modelreg-{sha256_hex(os.fsencode(destination.name))[:16]}-"
 
 
