@@ -1,9 +1,10 @@
 """Speed, side by side in one run: modelreg against the machine's own copy, checksum and sync.
 
-usage: bench.py [--sizes 1,4] [--rounds 5] [--folder DIR] [--json FILE]
+usage: bench.py [--sizes 1,4] [--rounds 5] [--pause SECONDS_PER_GIB] [--folder DIR] [--json FILE]
 
 Every figure is the median of ROUNDS whole-process runs, the two sides of a pair taking turns, so that noise hits both
-alike.  The model files are real HDF5 with float32 tensors; memory is the peak resident size that the kernel reports for
+alike.  Before each run of a large file it waits until the disk is idle: many disks write the first gigabyte faster than
+the next, and whoever comes second would pay.  The model files are real HDF5 with float32 tensors; memory is the peak resident size that the kernel reports for
 the process (``wait4``).  Everything is made in one temporary folder on the disk under test and removed at the end.
 """
 
@@ -75,11 +76,16 @@ def run(arguments: list[str], environment: dict[str, str] | None = None) -> Run:
     return Run(time.perf_counter() - started, usage.ru_maxrss * unit)
 
 
-def pair(rounds: int, ours: Callable[[], Run], reference: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
-    """Both sides in turn, after one round that does not count."""
+def pair(
+    rounds: int, ours: Callable[[], Run], reference: Callable[[], Run], *, pause_s: float = 0
+) -> tuple[list[Run], list[Run]]:
+    """Both sides in turn, after one round that does not count; who begins changes, since a disk remembers."""
     results: tuple[list[Run], list[Run]] = ([], [])
     for number in range(rounds + 1):
-        for side, found in zip((ours, reference), results, strict=True):
+        sides = [(ours, results[0]), (reference, results[1])]
+        for side, found in sides if number % 2 else reversed(sides):
+            run(["sync"])
+            time.sleep(pause_s)
             outcome = side()
             if number:
                 found.append(outcome)
@@ -120,9 +126,10 @@ def write_model(path: Path, size_bytes: int) -> None:
 class Bench:
     """The commands under test, and the folder that they work in."""
 
-    def __init__(self, folder: Path, rounds: int) -> None:
+    def __init__(self, folder: Path, rounds: int, pause_s_per_gib: float) -> None:
         self.folder = folder
         self.rounds = rounds
+        self.pause_s_per_gib = pause_s_per_gib
         self.modelreg = str(Path(sys.executable).with_name("modelreg"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MODELREG_")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -133,7 +140,13 @@ class Bench:
         """Run modelreg on the registry in ``home``."""
         return run([self.modelreg, *arguments], self.environment | {"MODELREG_HOME": str(home)})
 
-    def push(self, source: Path, label: str) -> None:
+    def pair_of_copies(
+        self, size_gib: float, ours: Callable[[], Run], reference: Callable[[], Run]
+    ) -> tuple[list[Run], list[Run]]:
+        """A pair whose sides each write ``size_gib``."""
+        return pair(self.rounds, ours, reference, pause_s=self.pause_s_per_gib * size_gib)
+
+    def push(self, source: Path, size_gib: float) -> None:
         """Push a file into a fresh registry, against copy + SHA-256 + fsync."""
         home, copy = self.folder / "push", self.folder / "copy"
 
@@ -146,10 +159,11 @@ class Bench:
             copy.unlink(missing_ok=True)
             return run([sys.executable, "-c", COPY_SHA256_FSYNC, str(source), str(copy)], self.environment)
 
-        self.rows.append(row(f"push {label}", pair(self.rounds, ours, reference), "<= 1.0 copy+sha256+fsync"))
+        runs = self.pair_of_copies(size_gib, ours, reference)
+        self.rows.append(row(f"push {size_gib:g} GiB", runs, "<= 1.0 copy+sha256+fsync"))
         copy.unlink()
 
-    def pull(self, label: str) -> None:
+    def pull(self, size_gib: float) -> None:
         """Pull what ``push`` left behind, against cp + sync of the same stored file."""
         home, out, copy = self.folder / "push", self.folder / "out", self.folder / "copied"
         blob = max((path for path in home.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
@@ -163,7 +177,8 @@ class Bench:
             copy.unlink(missing_ok=True)
             return run(["/bin/sh", "-c", 'cp "$1" "$2" && sync "$2"', "sh", str(blob), str(copy)], self.environment)
 
-        self.rows.append(row(f"pull --verify {label}", pair(self.rounds, ours, reference), "<= 1.2 cp+sync"))
+        runs = self.pair_of_copies(size_gib, ours, reference)
+        self.rows.append(row(f"pull --verify {size_gib:g} GiB", runs, "<= 1.2 cp+sync"))
         copy.unlink()
         shutil.rmtree(out)
         shutil.rmtree(home)
@@ -195,19 +210,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="1,4", help="sizes in GiB, comma separated; empty for cold starts only")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pause", type=float, default=2, help="seconds to wait before a run, per GiB that it writes")
     parser.add_argument("--folder", type=Path, default=None, help="a folder on the disk under test")
     parser.add_argument("--json", type=Path, default=None, help="write the rows there too")
     options = parser.parse_args()
     print(f"{'':<34} {'modelreg':>10} {'reference':>10}   {'ratio':>7}   {'aim':<22} {'peak':>9}")
     with tempfile.TemporaryDirectory(prefix="modelreg-bench-", dir=options.folder) as name:
-        bench = Bench(Path(name), options.rounds)
+        bench = Bench(Path(name), options.rounds, options.pause)
         bench.cold_start()
         for size in (float(text) for text in options.sizes.split(",") if text):
             source = Path(name) / "model.weights.h5"
             write_model(source, int(size * GIB))
-            run(["sync"])
-            bench.push(source, f"{size:g} GiB")
-            bench.pull(f"{size:g} GiB")
+            bench.push(source, size)
+            bench.pull(size)
             source.unlink()
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack, cast
 
+from modelreg import __version__
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.placement import check_destination, place, staging_folder
@@ -28,7 +29,7 @@ from modelreg.rules import Purpose
 from modelreg.store.base import Store
 from modelreg.verify import Evidence, Judgement, verify
 
-TOOL = "modelreg 0.1.0"
+TOOL = f"modelreg {__version__}"
 REASON_LENGTH_MAX = 2000
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
+_NEWER = "upgrade modelreg: a newer one wrote this database, and `modelreg db upgrade` only goes forward"
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
     """``found`` is ``None`` for an empty database; ``wanted`` is this program's revision."""
@@ -57,7 +60,7 @@ def require_current(session: Session, *, create: bool = True) -> None:
         return
     raise SchemaRevisionError(
         f"the database {session.shown_url} has schema revision {current.found!r}; this program needs {REVISION!r}",
-        hint="modelreg db upgrade" if _is_known(current.found) else "upgrade modelreg: a newer one wrote this database",
+        hint="modelreg db upgrade" if _is_known(current.found) else _NEWER,
     )
 
 
@@ -75,7 +78,7 @@ def upgrade(session: Session) -> SchemaStatus:
         if before.found is not None and not _is_known(before.found):
             raise SchemaRevisionError(
                 f"the database {session.shown_url} has schema revision {before.found!r}, unknown to this program",
-                hint="upgrade modelreg: a newer one wrote this database",
+                hint=_NEWER,
             )
         _run_alembic(connection)
         return before
