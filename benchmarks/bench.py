@@ -2,10 +2,11 @@
 
 usage: bench.py [--sizes 1,4] [--rounds 5] [--pause SECONDS_PER_GIB] [--folder DIR] [--json FILE]
 
-Every figure is the median of ROUNDS whole-process runs, the two sides of a pair taking turns, so that noise hits both
-alike.  Before each run of a large file it waits until the disk is idle: many disks write the first gigabyte faster than
-the next, and whoever comes second would pay.  The model files are real HDF5 with float32 tensors; memory is the peak resident size that the kernel reports for
-the process (``wait4``).  Everything is made in one temporary folder on the disk under test and removed at the end.
+Every figure is the median of ROUNDS whole-process runs; the two sides of a pair take turns and change who begins, so
+that noise hits both alike.  Before each run of a large file it waits until the disk is idle: many disks write the first
+gigabyte faster than the next, and whoever comes second would pay.  The model files are real HDF5 with float32 tensors;
+memory is the peak resident size that the kernel reports for the process (``wait4``).  Everything is made in one
+temporary folder on the disk under test and removed at the end.
 """
 
 from __future__ import annotations
