@@ -276,7 +276,7 @@ def test_an_interrupted_pull_leaves_the_destination(
         text=True,
     )
     deadline = time.monotonic() + 30
-    while not any(path.stat().st_size for path in out.glob(".out.modelreg-*/big.bin")):
+    while not any(path.stat().st_size for path in out.glob(".modelreg-*/big.bin")):
         assert pull.poll() is None, pull.communicate()
         assert time.monotonic() < deadline
     pull.send_signal(getattr(signal, name))
@@ -284,7 +284,7 @@ def test_an_interrupted_pull_leaves_the_destination(
     assert "Traceback" not in errors
     if name == "SIGKILL":
         assert pull.returncode == -signal.SIGKILL
-        assert len(list(out.glob(".out.modelreg-*"))) == 1
+        assert len(list(out.glob(".modelreg-*"))) == 1
         assert [path for path in sorted(out.rglob("*")) if ".modelreg-" not in str(path)] == before
         registry.pull("big", out / "out", target="none", force=True)
         assert [path.name for path in out.iterdir()] == ["out"]
