@@ -72,7 +72,11 @@ class Registry:
         flags = {name: str(value) for name, value in given.items() if value is not None}
         settings = settings or load_settings(flags)
         registry = cls(settings, open_store(settings.storage_url.value, create=create))
-        migrate.require_current(registry.session, create=create)
+        try:
+            migrate.require_current(registry.session, create=create)
+        except BaseException:
+            registry.close()
+            raise
         return registry
 
     def close(self) -> None:

@@ -110,10 +110,14 @@ def _make_engine(url: sa.URL, shown_url: str) -> sa.Engine:
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    _use_wal(connection)
+    try:
+        connection.isolation_level = None
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        _use_wal(connection)
+    except BaseException:
+        connection.close()  # SQLAlchemy forgets a connection whose listener fails
+        raise
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
