@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import abc
 import io
 import os
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def window(stream: BinaryIO, offset: int, size_bytes: int) -> BinaryIO:
 
 def unread() -> BinaryIO:
     """Stands for a file of which only path and size were given; reading it is an ``io.UnsupportedOperation``."""
-    return io.BufferedReader(_Unread(0))
+    return io.BufferedReader(_Unread(size_bytes=1))
 
 
 class _Positioned(io.RawIOBase):
@@ -80,8 +81,9 @@ class _Positioned(io.RawIOBase):
         self._position += got
         return got
 
+    @abc.abstractmethod
     def _fill(self, view: memoryview) -> int:
-        raise NotImplementedError
+        """Fill ``view`` from the current position; returns the bytes read."""
 
 
 class _Descriptor(_Positioned):
@@ -90,10 +92,7 @@ class _Descriptor(_Positioned):
         self._descriptor = descriptor
 
     def _fill(self, view: memoryview) -> int:
-        # pread rather than preadv: macOS has the latter only from version 11 on.
-        piece = os.pread(self._descriptor, len(view), self._position)
-        view[: len(piece)] = piece
-        return len(piece)
+        return os.preadv(self._descriptor, [view], self._position)
 
 
 class _Window(_Positioned):
@@ -104,11 +103,9 @@ class _Window(_Positioned):
 
     def _fill(self, view: memoryview) -> int:
         self._stream.seek(self._offset + self._position)
-        piece = self._stream.read(len(view))
-        view[: len(piece)] = piece
-        return len(piece)
+        return self._stream.readinto(view)  # type: ignore[attr-defined, no-any-return]  # every stream here has it
 
 
 class _Unread(_Positioned):
-    def readinto(self, buffer: WriteableBuffer, /) -> int:  # noqa: ARG002  (the base class's signature)
+    def _fill(self, view: memoryview) -> int:  # noqa: ARG002  (the base class's signature)
         raise io.UnsupportedOperation("this file was given by path and size only")
