@@ -252,10 +252,24 @@ def test_a_blob_that_changes_while_it_is_pulled_is_refused(
     assert list(out.iterdir()) == []
 
 
+ON_A_SLOW_DISK = """
+import sys, time
+from modelreg.digest.streams import Descriptor
+from modelreg_cli.app import main
+write_from = Descriptor.write_from
+def write_slowly(self, view, offset):
+    time.sleep(0.02)
+    write_from(self, view, offset)
+Descriptor.write_from = write_slowly
+sys.exit(main())
+"""
+"""The command line where a megabyte takes 20 ms to write, so that 400 of them can be interrupted in the middle."""
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 @pytest.mark.parametrize("occupied", [False, True], ids=["new", "forced"])
 def test_an_interrupted_pull_leaves_the_destination(
-    registry: Registry, tmp_path: Path, big_file: Path, cli: list[str], name: str, occupied: bool
+    registry: Registry, tmp_path: Path, big_file: Path, name: str, occupied: bool
 ) -> None:
     """Claim: a pull that is interrupted while it fetches exits 130, without a traceback, and the destination is as before.
 
@@ -269,7 +283,7 @@ def test_an_interrupted_pull_leaves_the_destination(
         (out / "out" / "mine.txt").write_text("mine")
     before = sorted(out.rglob("*"))
     pull = subprocess.Popen(
-        [*cli, "pull", "big", "-o", str(out / "out"), "--target", "none", "--force"],
+        [sys.executable, "-c", ON_A_SLOW_DISK, "pull", "big", "-o", str(out / "out"), "--target", "none", "--force"],
         env={**os.environ, "MODELREG_HOME": str(tmp_path / "home")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
