@@ -17,6 +17,7 @@ import modelreg
 from modelreg_cli.exits import TABLE, failure_of, interruptible
 
 PROGRAM = Path(sys.executable).with_name("modelreg")
+SLOW_DISK = Path(__file__).parents[1] / "slow_disk.py"
 
 
 def test_the_table_holds_every_kind_of_refusal() -> None:
@@ -79,8 +80,10 @@ def test_a_signal_ends_with_130_and_leaves_nothing(number: signal.Signals, home:
     """Interrupted or told to end in the middle of a push, the program cleans up and says that it was interrupted."""
     big = home / "big.bin"
     with big.open("wb") as file:
-        file.truncate(8 << 30)
-    push = subprocess.Popen([PROGRAM, "push", str(big), "--env", "none"], stderr=subprocess.PIPE, text=True)
+        file.truncate(400 << 20)
+    push = subprocess.Popen(
+        [sys.executable, str(SLOW_DISK), "push", str(big), "--env", "none"], stderr=subprocess.PIPE, text=True
+    )
     store = home.parent / "registry" / "store"
     deadline = time.monotonic() + 30
     while not any(path.is_file() and path.stat().st_size for path in store.rglob("*")):

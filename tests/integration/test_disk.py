@@ -20,6 +20,7 @@ from modelreg.errors import ModelregError, StoreError
 
 pytestmark = pytest.mark.slow
 
+SLOW_DISK = Path(__file__).parents[1] / "slow_disk.py"
 MIB = 1024 * 1024
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -252,20 +253,6 @@ def test_a_blob_that_changes_while_it_is_pulled_is_refused(
     assert list(out.iterdir()) == []
 
 
-ON_A_SLOW_DISK = """
-import sys, time
-from modelreg.digest.streams import Descriptor
-from modelreg_cli.app import main
-write_from = Descriptor.write_from
-def write_slowly(self, view, offset):
-    time.sleep(0.02)
-    write_from(self, view, offset)
-Descriptor.write_from = write_slowly
-sys.exit(main())
-"""
-"""The command line where a megabyte takes 20 ms to write, so that 400 of them can be interrupted in the middle."""
-
-
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 @pytest.mark.parametrize("occupied", [False, True], ids=["new", "forced"])
 def test_an_interrupted_pull_leaves_the_destination(
@@ -283,7 +270,7 @@ def test_an_interrupted_pull_leaves_the_destination(
         (out / "out" / "mine.txt").write_text("mine")
     before = sorted(out.rglob("*"))
     pull = subprocess.Popen(
-        [sys.executable, "-c", ON_A_SLOW_DISK, "pull", "big", "-o", str(out / "out"), "--target", "none", "--force"],
+        [sys.executable, str(SLOW_DISK), "pull", "big", "-o", str(out / "out"), "--target", "none", "--force"],
         env={**os.environ, "MODELREG_HOME": str(tmp_path / "home")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
