@@ -4,8 +4,12 @@
     ├── UsageError            2   an argument, a name, a document that cannot be taken as given
     ├── NotFoundError         3   no such model, version, alias or file
     ├── ConflictError         1   something is in the way: a destination, a lock, a schema revision
+    ├── PlacementError        1   the destination of a pull cannot be written
     ├── StoreError            1   the store could not do it; ``transient`` says whether a retry can help
+    │   ├── BlobMissingError      it has no such blob
+    │   └── StoreAbsentError      there is no store
     ├── DatabaseError         1   the database could not do it
+    │   └── SchemaRevisionError   its schema is older or newer than this program's
     ├── InspectionError       1   the inspecting child could not be started or spoken to
     ├── DocumentError         1   a manifest or an environment document that breaks its own grammar
     ├── LoadError             1   Keras is missing, or failed on bytes that had passed
@@ -60,6 +64,12 @@ class ConflictError(ModelregError):
     code = "conflict"
 
 
+class PlacementError(ModelregError):
+    """The destination of a pull cannot be written: disk full, read-only, no rights."""
+
+    code = "destination"
+
+
 class StoreError(ModelregError):
     """The store could not read, write or list; ``transient`` errors may go away on a retry."""
 
@@ -77,12 +87,16 @@ class BlobMissingError(StoreError):
 
 
 class StoreAbsentError(StoreError):
-    """There is no store at ``root``, and none was to be made."""
+    """There is no store at ``root``, and none was to be made; ``is_expected`` where versions need it."""
 
     code = "store-absent"
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(f"there is no store in {root}", hint="push a model to make one")
+    def __init__(self, root: Path, *, is_expected: bool = False) -> None:
+        message, hint = f"there is no store in {root}", "push a model to make one"
+        if is_expected:
+            message += ", though the database lists versions"
+            hint = "is the disk mounted? `modelreg config show` tells where the setting comes from"
+        super().__init__(message, hint=hint)
         self.root = root
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -61,11 +62,8 @@ def _database(settings: Settings) -> Check:
     from modelreg.db import migrate
     from modelreg.db.session import Session
 
-    session = Session(settings.database_url.value)
-    try:
+    with contextlib.closing(Session(settings.database_url.value)) as session:
         status = migrate.status(session)
-    finally:
-        session.close()
     if status.found is None:
         return _absent("database", session.shown_url, session.sqlite_path)
     detail = f"{session.shown_url}: schema revision {status.found}"
@@ -79,8 +77,19 @@ def _store(settings: Settings) -> Check:
     try:
         store = open_store(settings.storage_url.value, create=False)
     except StoreAbsentError as error:
+        if _lists_versions(settings):
+            raise StoreAbsentError(error.root, is_expected=True) from None
         return _absent("store", url, error.root)
     return Check("store", ok=True, detail=f"{url}: {_probe(store)}")
+
+
+def _lists_versions(settings: Settings) -> bool:
+    from modelreg.db import migrate
+    from modelreg.db.records import Index
+    from modelreg.db.session import Session
+
+    with contextlib.closing(Session(settings.database_url.value)) as session:
+        return migrate.status(session).is_current and not Index(session).is_empty()
 
 
 def _absent(name: str, url: str, path: Path | None) -> Check:

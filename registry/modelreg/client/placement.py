@@ -17,18 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelreg.digest import sha256_hex
-from modelreg.errors import ConflictError, ModelregError
+from modelreg.errors import ConflictError, PlacementError
 from modelreg.files import advice_on, fsync_folder, make_folder, reason_of
 
 _RENAME_EXCHANGE = 2
 _RENAME_SWAP = 2
 _AT_FDCWD = {"linux": -100, "darwin": -2}
-
-
-class PlacementError(ModelregError):
-    """The destination cannot be written: disk full, read-only, no rights."""
-
-    code = "destination"
 
 
 def check_destination(destination: Path, *, force: bool) -> None:

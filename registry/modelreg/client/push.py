@@ -158,8 +158,8 @@ def _push_environment(request: PushRequest, facts: Facts) -> Environment | None:
     if request.environment != CURRENT:
         assert not isinstance(request.environment, str)  # noqa: S101 - for the type checker
         return request.environment
-    modules = {wanted.module.split(".")[0] for wanted in facts.custom_objects if wanted.module}
-    return capture(modules=sorted(modules))
+    named = {(wanted.module or "").split(".")[0] for wanted in facts.custom_objects}
+    return capture(modules=sorted(filter(str.isidentifier, named)))  # the file named them, so they may be anything
 
 
 def writer_environment(facts: Facts) -> Environment:

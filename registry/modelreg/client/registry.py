@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack, cast
+from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from modelreg import __version__
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
@@ -20,7 +20,7 @@ from modelreg.config import Settings, load_settings
 from modelreg.digest import is_sha256
 from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
-from modelreg.errors import BlobMissingError, DocumentError, NotFoundError, UsageError
+from modelreg.errors import BlobMissingError, DocumentError, NotFoundError, StoreAbsentError, UsageError
 from modelreg.inspect import Inspector
 from modelreg.manifest import IndexEntry, Manifest, check_metadata
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
@@ -28,6 +28,9 @@ from modelreg.refs import parse_alias, parse_name, parse_reference
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
 from modelreg.verify import Evidence, Judgement, verify
+
+if TYPE_CHECKING:
+    from modelreg.db.session import Session
 
 TOOL = f"modelreg {__version__}"
 REASON_LENGTH_MAX = 2000
@@ -42,14 +45,13 @@ class Registry:
     carries the verdict.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, session: Session) -> None:
         from modelreg.db.records import Index
-        from modelreg.db.session import Session
 
         self.settings = settings
         self.store = store
-        self.session = Session(settings.database_url.value)
-        self._index = Index(self.session)
+        self._session = session
+        self._index = Index(session)
 
     @classmethod
     def open(
@@ -63,25 +65,27 @@ class Registry:
     ) -> Self:
         """Open the registry that the arguments, the environment and the configuration files name.
 
-        An absent registry is made, unless ``create`` is false.  Raises ``SchemaRevisionError`` for a database of an
-        older or newer modelreg, ``DatabaseError`` and ``StoreError`` for what cannot be opened.
+        An absent registry is made, unless ``create`` is false; an absent store is not made for a database that lists
+        versions, since it is more likely not mounted.  Raises ``SchemaRevisionError`` for a database of an older or
+        newer modelreg, ``DatabaseError`` and ``StoreError`` for what cannot be opened.
         """
         from modelreg.db import migrate
+        from modelreg.db.session import Session
 
         given = {"home": home, "database_url": database_url, "storage_url": storage_url}
         flags = {name: str(value) for name, value in given.items() if value is not None}
         settings = settings or load_settings(flags)
-        registry = cls(settings, open_store(settings.storage_url.value, create=create))
+        session = Session(settings.database_url.value)
         try:
-            migrate.require_current(registry.session, create=create)
+            migrate.require_current(session, create=create)
+            return cls(settings, _open_store(settings, session, create=create), session)
         except BaseException:
-            registry.close()
+            session.close()
             raise
-        return registry
 
     def close(self) -> None:
         """Close the database."""
-        self.session.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -276,6 +280,19 @@ class Registry:
             with contextlib.suppress(BlobMissingError):
                 data = self.store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
         return entry, verify(Evidence(entry.digest, data, entry), policy, target)
+
+
+def _open_store(settings: Settings, session: Session, *, create: bool) -> Store:
+    from modelreg.db.records import Index
+
+    try:
+        return open_store(settings.storage_url.value, create=False)
+    except StoreAbsentError as error:
+        if not create:
+            raise
+        if not Index(session).is_empty():
+            raise StoreAbsentError(error.root, is_expected=True) from None
+    return open_store(settings.storage_url.value)
 
 
 def default_name(path: Path) -> str:

@@ -96,6 +96,11 @@ class Index:
             aliased, filed = _aliases(connection), _files(connection)
             return tuple(_record(row, aliased, filed) for row in rows)
 
+    def is_empty(self) -> bool:
+        """Whether no version was ever pushed."""
+        with self._session.reading() as connection:
+            return connection.execute(sa.select(versions.c.id).limit(1)).first() is None
+
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """The names of all models that start with ``prefix``, sorted."""
         # Not LIKE, which takes no notice of case on SQLite.

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from modelreg.client import placement
-from modelreg.client.placement import PlacementError, check_destination, place, staging_folder, staging_prefix
-from modelreg.errors import ConflictError
+from modelreg.client.placement import check_destination, place, staging_folder, staging_prefix
+from modelreg.errors import ConflictError, PlacementError
 
 
 @pytest.fixture

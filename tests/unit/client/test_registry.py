@@ -21,9 +21,11 @@ from modelreg import (
     UsageError,
     examine,
     is_pulled_folder,
+    load_settings,
     verify_folder,
 )
 from modelreg.client.registry import default_name
+from modelreg.errors import StoreAbsentError
 
 
 @pytest.fixture
@@ -310,3 +312,19 @@ def test_versions_and_verdicts_show_in_a_notebook(registry: Registry, models: Pa
     shown = registry.show("m", target="none")._repr_html_()
     for text in ("m:1", "keras-hdf5", "Twice", "MR420"):
         assert text in shown
+
+
+def test_a_store_that_went_away_is_not_made_anew(tmp_path: Path, models: Path) -> None:
+    """Claim: where the database lists versions, an absent store (a disk not mounted, say) is an error, not a new store."""
+    with Registry.open(home=tmp_path) as registry:
+        registry.push(models / "py38" / "plain.h5", name="plain", environment="none")
+    (tmp_path / "store").rename(tmp_path / "away")
+    with pytest.raises(StoreAbsentError, match="though the database lists versions") as caught:
+        Registry.open(home=tmp_path)
+    assert caught.value.exit_status == 1
+    assert not (tmp_path / "store").exists()
+    told = {check.name: check.ok for check in examine(load_settings({"home": str(tmp_path)}))}
+    assert (told["database"], told["store"]) == (True, False)
+    (tmp_path / "away").rename(tmp_path / "store")
+    with Registry.open(home=tmp_path) as registry:
+        assert registry.verify("plain", target="none").version == 1
