@@ -77,7 +77,7 @@ def _shares_layout(code: LambdaCode, minor: str) -> bool:
 
 def _outcome(code: LambdaCode, minor: str) -> str:
     if _shares_layout(code, minor):
-        return "which would read it and then crash or compute other numbers, without an error"
+        return "which reads it, and may then crash or compute other numbers without an error"
     return "where loading it fails with 'bad marshal data'"
 
 
