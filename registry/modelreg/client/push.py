@@ -64,7 +64,7 @@ def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
 def push(request: PushRequest, store: Store, index: Index, progress: Progress | None) -> Pushed:
     """Push the artifact; raises ``RefusedError`` with nothing left behind when a rule refuses it."""
     with (
-        Inspector() as inspector,
+        _inspector(request) as inspector,
         open_artifact(request.path) as files,
         store.writing(),
         contextlib.ExitStack() as stack,

@@ -13,6 +13,7 @@ from modelreg import (
     ConflictError,
     DatabaseError,
     Decision,
+    Inspector,
     Mode,
     NotFoundError,
     RefusedError,
@@ -328,3 +329,14 @@ def test_a_store_that_went_away_is_not_made_anew(tmp_path: Path, models: Path) -
     (tmp_path / "away").rename(tmp_path / "store")
     with Registry.open(home=tmp_path) as registry:
         assert registry.verify("plain", target="none").version == 1
+
+
+def test_a_push_uses_the_reader_that_it_was_given(registry: Registry, plain: Path) -> None:
+    """Claim: a reader that was started earlier reads the artifact, and no other process is started for it."""
+    with Inspector(expect_hdf5=True) as inspector:
+        waiting = inspector.child_pid
+        assert waiting is not None
+        registry.push(plain, name="plain", environment="none", inspector=inspector)
+        assert inspector.child_pid is None, "one child reads one artifact, and this one has read its own"
+        with pytest.raises(ProcessLookupError):
+            os.kill(waiting, 0)
