@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 
 from modelreg.digest.streams import Descriptor
 from modelreg_cli.app import main
+
+# Whoever runs the tests may have signals ignored (nohup, a background job), which a child inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 
 WRITE_S = 0.02
 write_from = Descriptor.write_from
