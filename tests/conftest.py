@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -40,6 +42,13 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     home = str(tmp_path_factory.mktemp("user"))
     for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, home)
+
+
+@pytest.fixture
+def refused_by_rights() -> Iterator[None]:
+    """Permission bits hold in this test, also for root."""
+    with _bound_by_rights():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -134,3 +143,51 @@ def within() -> Callable[..., Any]:
         return value
 
     return run
+
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
+"""The capabilities by which root passes over permission bits (``capabilities(7)``)."""
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapabilityData(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+@contextlib.contextmanager
+def _bound_by_rights() -> Iterator[None]:
+    """Permission bits hold for root too: within, this thread and those it starts are refused what the permission bits refuse, as any user is.
+
+    Root keeps the capabilities as permitted ones and takes them back at the end.  Raises ``OSError`` where the system
+    has no capabilities.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    before = _capabilities()
+    _set_effective_capabilities(before, before[0].effective & ~(1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH))
+    try:
+        yield
+    finally:
+        _set_effective_capabilities(before, before[0].effective)
+
+
+def _capabilities() -> ctypes.Array[_CapabilityData]:
+    data = (_CapabilityData * 2)()
+    _call_libc("capget", data)
+    return data
+
+
+def _set_effective_capabilities(before: ctypes.Array[_CapabilityData], effective: int) -> None:
+    data = (_CapabilityData * 2)(_CapabilityData(effective, before[0].permitted, before[0].inheritable), before[1])
+    _call_libc("capset", data)
+
+
+def _call_libc(name: str, data: ctypes.Array[_CapabilityData]) -> None:
+    function = getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    if function is None or function(ctypes.byref(_CapabilityHeader(_CAPABILITY_VERSION_3, 0)), data) != 0:
+        raise OSError(ctypes.get_errno(), f"{name} cannot take root's rights away here")

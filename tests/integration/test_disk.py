@@ -153,7 +153,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(
     assert len(registry.list()) == (what == "pull")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root is refused nothing")
+@pytest.mark.usefixtures("refused_by_rights")
 def test_a_destination_without_rights_is_told(registry: Registry, tmp_path: Path, models: Path) -> None:
     """Claim: a folder that the user may not write to is an error with a hint, exit 1."""
     registry.push(models / "tf220" / "plain.tflite", name="m", environment="none")

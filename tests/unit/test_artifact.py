@@ -106,7 +106,7 @@ def test_a_socket_and_a_device_are_refused(folder: Path, within: Within) -> None
         within(10, lambda: opened(Path("/dev/null")))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.usefixtures("refused_by_rights")
 @pytest.mark.parametrize("what", ["saved_model.pb", "variables"])
 def test_what_cannot_be_read_is_named(folder: Path, what: str) -> None:
     """Claim: an unreadable file or folder is a UsageError with the system's reason, never a smaller artifact."""

@@ -217,7 +217,7 @@ def test_a_staging_folder_is_private(destination: Path) -> None:
         assert staging.parent == destination.parent
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root is refused nothing")
+@pytest.mark.usefixtures("refused_by_rights")
 def test_a_parent_without_rights_is_told(destination: Path) -> None:
     """Claim: EACCES is a PlacementError with a hint."""
     destination.parent.chmod(0o500)
@@ -229,7 +229,7 @@ def test_a_parent_without_rights_is_told(destination: Path) -> None:
     assert "give another folder with -o" in (caught.value.hint or "")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root is refused nothing")
+@pytest.mark.usefixtures("refused_by_rights")
 @pytest.mark.parametrize("force", [True, False])
 def test_a_destination_that_cannot_be_looked_into_is_told(old: Path, force: bool) -> None:
     """Claim: a folder without read permission is an error of ours, not a traceback."""

@@ -232,7 +232,7 @@ def test_foreign_files_among_the_blobs_are_not_listed(store: LocalStore) -> None
     assert [blob.sha256 for blob in store.blobs()] == [sha256]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root is refused nothing")
+@pytest.mark.usefixtures("refused_by_rights")
 def test_a_store_without_rights_says_so(store: LocalStore) -> None:
     """Claim: EACCES ends as StoreError with a hint."""
     (store.root / "staging").chmod(0o500)
