@@ -11,7 +11,7 @@ import enum
 import re
 from dataclasses import dataclass, field
 
-from modelreg.records import json_key
+from modelreg.records import SPARSE, json_key
 
 
 class Container(enum.StrEnum):
@@ -86,6 +86,22 @@ class HazardKind(enum.StrEnum):
     COMPRESSED_MEMBER = "compressed-member"
     UNREADABLE_BYTECODE = "unreadable-bytecode"
     EXECUTABLE_OP = "executable-op"
+    FOREIGN_MODULE = "foreign-module"
+    """The configuration imports from a module that is neither Keras's nor that of a custom object (CVE-2025-1550)."""
+    UNSAFE_FUNCTION = "unsafe-function"
+    """The configuration calls a Keras function that is no part of a model (CVE-2025-8747, CVE-2025-9906)."""
+    UNSAFE_CLASS = "unsafe-class"
+    """A class that loads something else: TFSMLayer (CVE-2026-1462), TorchModuleWrapper (CVE-2025-49655)."""
+    OUTSIDE_FILE = "outside-file"
+    """An argument names a file or address to be read while loading (CVE-2025-12058)."""
+    UNSAFE_BYTECODE = "unsafe-bytecode"
+    """Stored bytecode uses names that reach the system: ``import``, ``exec``, ``os``, ``open`` ..."""
+    UNSAFE_LAYER_NAME = "unsafe-layer-name"
+    """A layer's name climbs out of a folder (CVE-2026-12479)."""
+    YAML_CONFIG = "yaml-config"
+    """A configuration in YAML, which old Kerases load with ``yaml.unsafe_load`` (CVE-2021-37678)."""
+    PICKLED_ARRAY = "pickled-array"
+    """An ``.npz`` member holds pickled objects."""
     TOO_MUCH = "too-much"
     """A bound of the reader was reached: what lies beyond it was not read, so it is not known."""
 
@@ -141,6 +157,31 @@ class LambdaCode:
     pythons: tuple[str, ...]
     names: tuple[str, ...] = ()
     source: str | None = None
+    """The Python expression that the code was compiled from, where lifting it was proved by compiling it again."""
+    argument: str = field(default="function", metadata=SPARSE)
+    """The layer's argument that holds it: ``function``, ``output_shape``, ``mask``, ``mode``, or where it stands."""
+    runs_alike: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    """Pythons that cannot have written it, and in which every one of its instructions means the same all the same."""
+    function: str | None = field(default=None, metadata=SPARSE)
+    """The function's own name, ``<lambda>`` for one without."""
+    globals: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    """Names that are looked up outside the function, Python's builtins left out."""
+    parameters: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    """Names of the positional parameters."""
+    keyword_only: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    defaults: tuple[str, ...] | None = field(default=None, metadata=SPARSE)
+    """The stored default values as JSON text, the last parameters' own; ``None`` where null is stored."""
+    free_variables: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    closure: tuple[str, ...] | None = field(default=None, metadata=SPARSE)
+    """The stored values of the free variables as JSON text; ``None`` where null is stored."""
+    filename: str | None = field(default=None, metadata=SPARSE)
+    """Where the author's source file lay, as compiled in."""
+    mangled: str | None = field(default=None, metadata=SPARSE)
+    """``undone``, ``possible``: Windows's Keras writes each byte 0x5C of the code as 0x2F (``func_dump``)."""
+    listing: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    """The disassembly, one instruction a line; empty where the code is long."""
+    bad_opcodes: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    """Instructions that no candidate version has, each as ``OPCODE at OFFSET``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +205,42 @@ class Tensor:
     dtype: str
     file: str
     extents: tuple[Extent, ...] = ()
+    digest: str | None = field(default=None, metadata=SPARSE)
+    """BLAKE3 (hex) of the values: little-endian, C order, as they are once decompressed; ``None`` where not taken."""
+    nonfinite: int = field(default=0, metadata=SPARSE)
+    """How many values are NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightGroup:
+    """One layer's weights in a legacy HDF5 file, in the order in which Keras assigns them (``weight_names``)."""
+
+    layer: str
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One kind of operation of a graph; ``version`` where the format counts versions by operator."""
+
+    name: str
+    domain: str = field(default="", metadata=SPARSE)
+    version: int | None = field(default=None, metadata=SPARSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What a graph format says of the runtime that it needs.
+
+    ``producer`` and ``min_consumer`` are TensorFlow's ``VersionDef``; ``format_version`` is the schema's (TFLite) or
+    the IR's (ONNX).
+    """
+
+    operators: tuple[Operator, ...] = ()
+    producer: int | None = None
+    min_consumer: int | None = None
+    bad_consumers: tuple[int, ...] = ()
+    format_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +262,15 @@ class Facts:
     tensors: tuple[Tensor, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     defects: tuple[Defect, ...] = ()
+    config: str | None = field(default=None, metadata=SPARSE)
+    """The model's configuration as JSON text with sorted keys (``model_config``, ``config.json``)."""
+    training_config: str | None = field(default=None, metadata=SPARSE)
+    """The ``training_config`` of a legacy HDF5 file, as ``config`` is."""
+    weight_groups: tuple[WeightGroup, ...] | None = field(default=None, metadata=SPARSE)
+    """``layer_names`` of a legacy HDF5 file, each with its weights; ``None`` for other containers."""
+    graph: Graph | None = field(default=None, metadata=SPARSE)
+    semantic_digest: str | None = field(default=None, metadata=SPARSE)
+    """SHA-256 (hex) over tensors and architecture that is blind to the container and to when it was written."""
 
     @property
     def keras_major(self) -> int | None:

@@ -144,7 +144,8 @@ def to_json(record: object) -> Json:
         case Mapping():
             return {str(key): to_json(item) for key, item in record.items()}
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {field.key: to_json(getattr(record, field.name)) for field in _fields(type(record))}
+        values = ((field, getattr(record, field.name)) for field in _fields(type(record)))
+        return {field.key: to_json(value) for field, value in values if not (field.sparse and value == field.default)}
     raise TypeError(f"{type(record).__name__} is no record")
 
 
@@ -161,12 +162,22 @@ def json_key(key: str) -> dict[str, str]:
     return {"key": key}
 
 
+SPARSE: Mapping[str, bool] = types.MappingProxyType({"sparse": True})
+"""Field metadata: the key is left out where the value is the default.
+
+A field that a later release adds to a signed document must be so, or documents of the release before would not
+survive being parsed and written again.
+"""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Field:
     name: str
     key: str
     kind: Any
     optional: bool
+    sparse: bool
+    default: object
 
 
 @functools.cache
@@ -178,6 +189,8 @@ def _fields(kind: Any) -> tuple[_Field, ...]:
             field.metadata.get("key", field.name),
             hints[field.name],
             field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING,
+            field.metadata.get("sparse", False),
+            field.default,
         )
         for field in dataclasses.fields(kind)
     )

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelreg.configuration import TEXT_LENGTH_MAX, JsonValue, configuration_text
 from modelreg.facts import CustomObject, Defect, DefectKind, Hazard, HazardKind, LambdaCode, Layer
 from modelreg.inspect import limits
 from modelreg.inspect.builtins import is_builtin
 from modelreg.inspect.bytecode import BytecodeError, read_stored_function
-from modelreg.inspect.json_text import BadJsonError, JsonValue, parse_json_text
+from modelreg.inspect.json_text import BadJsonError, parse_json_text
 from modelreg.inspect.objects import TRAINING_ROLES, custom_object
 from modelreg.inspect.text import plain
 
@@ -45,6 +46,8 @@ class ConfigFacts:
     hazards: list[Hazard] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     has_training_config: bool = False
+    text: str | None = None
+    """The configuration as facts keep it."""
 
 
 def read_model_config(data: bytes, *, file: str) -> ConfigFacts:
@@ -57,6 +60,7 @@ def read_model_config(data: bytes, *, file: str) -> ConfigFacts:
             facts.defects.append(Defect(DefectKind.DAMAGED_CONFIG, file, detail))
         return facts
     _Walk(facts).value(value, _Role("layer"), _Place(), 0)
+    _keep_text(value, "the model configuration", facts)
     facts.has_training_config = bool(value.get("compile_config"))
     return facts
 
@@ -67,7 +71,15 @@ def read_training_config(data: bytes, *, file: str) -> ConfigFacts:
     value = _parsed(data, "the training configuration", file, facts)
     if isinstance(value, dict):
         _Walk(facts).training(value, 0)
+        _keep_text(value, "the training configuration", facts)
     return facts
+
+
+def _keep_text(value: JsonValue, what: str, facts: ConfigFacts) -> None:
+    facts.text = configuration_text(value)
+    if facts.text is None:
+        detail = f"longer than the {TEXT_LENGTH_MAX:,} characters that facts keep"
+        facts.hazards.append(Hazard(HazardKind.TOO_MUCH, what, detail))
 
 
 def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from modelreg.configuration import JsonValue
 from modelreg.inspect import limits
-
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 class BadJsonError(ValueError):

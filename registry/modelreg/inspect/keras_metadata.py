@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from modelreg.configuration import JsonValue
 from modelreg.facts import Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.config import ConfigFacts, read_model_config, read_training_config
-from modelreg.inspect.json_text import BadJsonError, JsonValue, parse_json_text
+from modelreg.inspect.json_text import BadJsonError, parse_json_text
 from modelreg.inspect.protobuf import Budget, fields
 from modelreg.inspect.text import plain
 

@@ -100,10 +100,11 @@ def _read_hdf5(file: SourceFile) -> Facts:
 
     read = read_hdf5(file.stream, file=file.path, base=0, size_bytes=file.size_bytes)
     configs = []
+    model = training = None
     if read.model_config is not None:
-        configs.append(read_model_config(read.model_config, file=file.path))
+        configs.append(model := read_model_config(read.model_config, file=file.path))
     if read.training_config is not None:
-        configs.append(read_training_config(read.training_config, file=file.path))
+        configs.append(training := read_training_config(read.training_config, file=file.path))
     hazards = list(read.hazards)
     if ends_with_zip_directory(file):
         detail = "a zip archive is appended to the HDF5 data; readers differ in which of the two they see"
@@ -117,6 +118,8 @@ def _read_hdf5(file: SourceFile) -> Facts:
         tensors=tuple(read.tensors),
         hazards=tuple(hazards),
         defects=tuple(read.defects),
+        config=model.text if model else None,
+        training_config=training.text if training else None,
     )
     return with_configs(facts, configs)
 
@@ -136,7 +139,11 @@ def _read_keras_zip(file: SourceFile) -> Facts:
     )
     facts = _with_metadata(facts, read.metadata)
     configs = [] if read.config is None else [read_model_config(read.config, file=file.path)]
-    facts = replace(with_configs(facts, configs), has_training_config=any(c.has_training_config for c in configs))
+    facts = replace(
+        with_configs(facts, configs),
+        has_training_config=any(c.has_training_config for c in configs),
+        config=configs[0].text if configs else None,
+    )
     return _with_weights(facts, file, read)
 
 

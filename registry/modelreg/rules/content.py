@@ -44,6 +44,14 @@ _HAZARD_RULES = {
     HazardKind.COMPRESSED_MEMBER: "MR308",
     HazardKind.TOO_MUCH: "MR308",
     HazardKind.NON_NUMERIC_DATASET: "MR309",
+    HazardKind.FOREIGN_MODULE: "MR311",
+    HazardKind.UNSAFE_FUNCTION: "MR312",
+    HazardKind.UNSAFE_CLASS: "MR313",
+    HazardKind.OUTSIDE_FILE: "MR314",
+    HazardKind.UNSAFE_BYTECODE: "MR315",
+    HazardKind.YAML_CONFIG: "MR316",
+    HazardKind.UNSAFE_LAYER_NAME: "MR317",
+    HazardKind.PICKLED_ARRAY: "MR318",
 }
 
 
