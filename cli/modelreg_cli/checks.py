@@ -39,7 +39,10 @@ Allow = Annotated[
 Provides = Annotated[
     str | None,
     typer.Option(
-        "--provides", metavar="none|NAME,...", help="The custom objects that the loading program has; none for none."
+        "--provides",
+        metavar="none|NAME,...|MODULE",
+        help="The custom objects that the loading program has: their names, or a dotted module or .py file whose "
+        "source defines them (it is not run); none for none.",
     ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Check the SHA-256 of every file too, not its chunks alone.")]

@@ -16,6 +16,7 @@ COMMANDS = {
     "list": "List every version of every model, or of one.",
     "show": "Show everything about a version, and what a pull of it would find.",
     "inspect": "Read a file, a folder or a version: layers, tensors, custom objects, hazards.",
+    "diagnose": "Say whether a model will load there, why not, and what to type.",
     "alias": "Point an alias at a version, or delete it.",
     "withdraw": "Refuse a version from now on, and say why.",
     "gc": "Remove blobs that no version needs.",

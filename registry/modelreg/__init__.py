@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelreg.client.checks import Checks
+    from modelreg.client.diagnose import Diagnosis, Diagnostics, Explained, Judged, inspect_many
     from modelreg.client.doctor import examine
     from modelreg.client.folder import is_pulled_folder, verify_folder
     from modelreg.client.registry import default_name
@@ -47,11 +48,13 @@ if TYPE_CHECKING:
     from modelreg.records import Json, to_json
     from modelreg.refs import Reference, parse_reference
     from modelreg.rules import RULES, Mode, Policy, Purpose, Rule, Target, judge, rule
+    from modelreg.rules.landscape import Cell
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "modelreg.client.checks": ("Checks",),
+    "modelreg.client.diagnose": ("Diagnosis", "Diagnostics", "Explained", "Judged", "inspect_many"),
     "modelreg.client.doctor": ("examine",),
     "modelreg.client.folder": ("is_pulled_folder", "verify_folder"),
     "modelreg.client.registry": ("default_name",),
@@ -92,6 +95,7 @@ _HOMES = {
     "modelreg.manifest": ("IndexEntry", "Manifest"),
     "modelreg.records": ("Json", "to_json"),
     "modelreg.refs": ("Reference", "parse_reference"),
+    "modelreg.rules.landscape": ("Cell",),
     "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -100,21 +104,26 @@ __all__ = [
     "RULES",
     "AliasMoved",
     "BlobMissingError",
+    "Cell",
     "Check",
     "Checks",
     "ConflictError",
     "Container",
     "DatabaseError",
     "Decision",
+    "Diagnosis",
+    "Diagnostics",
     "Difference",
     "DocumentError",
     "Environment",
+    "Explained",
     "Facts",
     "Finding",
     "IndexEntry",
     "InspectionError",
     "Inspector",
     "Json",
+    "Judged",
     "Kind",
     "LoadError",
     "Manifest",
@@ -149,6 +158,7 @@ __all__ = [
     "default_name",
     "diff",
     "examine",
+    "inspect_many",
     "inspect_path",
     "is_pulled_folder",
     "judge",

@@ -160,6 +160,8 @@ class LambdaCode:
     """The Python expression that the code was compiled from, where lifting it was proved by compiling it again."""
     argument: str = field(default="function", metadata=SPARSE)
     """The layer's argument that holds it: ``function``, ``output_shape``, ``mask``, ``mode``, or where it stands."""
+    interchangeable: bool = field(default=True, metadata=SPARSE)
+    """Whether every instruction means the same in all of ``pythons``, so that it does not matter which wrote it."""
     runs_alike: tuple[str, ...] = field(default=(), metadata=SPARSE)
     """Pythons that cannot have written it, and in which every one of its instructions means the same all the same."""
     function: str | None = field(default=None, metadata=SPARSE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
-from modelreg.records import Json, to_json
+from modelreg.records import SPARSE, Json, to_json
 
 
 class Kind(enum.StrEnum):
@@ -39,6 +39,20 @@ class Severity(enum.StrEnum):
         return {"refuse": 0, "warn": 1, "info": 2}[self.value]
 
 
+class Outcome(enum.StrEnum):
+    """How what a finding speaks of shows itself, if the model is loaded all the same."""
+
+    LOAD_ERROR = "error-at-load"
+    PREDICT_ERROR = "error-at-predict"
+    CRASH = "interpreter-dies"
+    OTHER_NUMBERS = "other-numbers"
+    """No error, and predictions that are not the writer's."""
+    UNDEFINED = "undefined"
+    """Bytecode of a neighbouring Python: it may work, raise, crash, or compute something else."""
+    COMPILE_ERROR = "error-at-compile"
+    """Only where the training configuration is restored too."""
+
+
 class Decision(enum.StrEnum):
     """The outcome of one check."""
 
@@ -57,6 +71,7 @@ class Finding:
     message: str
     where: str | None = None
     fix: str | None = None
+    outcome: Outcome | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
+from modelreg.client.provided import provided_names
 from modelreg.config import Settings
 from modelreg.environment import resolve_target
 from modelreg.errors import RefusedError
@@ -20,7 +21,8 @@ class Checks(TypedDict, total=False):
     ``mode``: ``verify`` turns warnings into refusals, ``no-verify`` turns all but the checks of the bytes off.
     ``target``: the environment to judge for (``current``, ``none``, a document, an interpreter, a requirements text).
     ``allow`` and ``strict``: rule ids whose findings only inform, or refuse.
-    ``provides``: the custom objects that the loader has; an empty tuple says that it has none.
+    ``provides``: the custom objects that the loader has, by name, or modules (dotted, or a ``.py`` file) whose source
+    names them; an empty tuple says that it has none.
     """
 
     mode: Mode
@@ -43,7 +45,7 @@ def policy_of(settings: Settings, purpose: Purpose, *, safe_mode: bool = False, 
         mode=checks.get("mode", Mode.DEFAULT),
         allow=given_allow | set_allow,
         strict=given_strict | set_strict,
-        provides=None if provided is None else frozenset(provided),
+        provides=None if provided is None else frozenset(provided_names(provided)),
         require_signature=settings.require_signature.value,
         safe_mode=safe_mode,
     )

@@ -1,19 +1,31 @@
-"""The inspecting child: ``python -I -m modelreg.inspect.child SOCKET``; hostile bytes are parsed here and only here.
+"""The inspecting processes: ``python -I -m modelreg.inspect.child SOCKET`` starts readers; each reads one artifact.
 
-Order, which is the whole point: take the request and the open files, bound memory and time, look at the first bytes,
-import the parser that they call for, give up files, processes and network, and only then parse.
+The starter loads the parsers once and waits.  For each request it forks a reader, so that no artifact is ever read by
+a process that another one may have taken over, and so that each has limits of its own.  The starter reads nothing of
+an artifact: it passes the open files on and closes them.
 
-Invariants: neither Keras nor TensorFlow is ever imported; no file is opened by name once parsing has begun; the only
-output is one bounded message.
+Order in the reader, which is the whole point: bound memory and time, look at the first bytes, import the parser that
+they call for, give up files, processes and network, and only then parse.
+
+Invariants: neither Keras nor TensorFlow is ever imported; no file is opened by name once parsing has begun; a reader's
+only outputs are one bounded message on a socket of its own and the last words of a crash; no reader outlives the
+starter or the request.
 """
 
 from __future__ import annotations
 
 import codecs
+import ctypes
+import gc
 import importlib
+import os
+import signal
 import socket
 import sys
+import time
+import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from modelreg.facts import Container, Facts, Hazard, HazardKind
 from modelreg.inspect import limits
@@ -22,28 +34,48 @@ from modelreg.inspect.confine import confine, limit_resources
 from modelreg.inspect.reader import SAVED_MODEL_MARKS, read_artifact
 from modelreg.inspect.sniff import Format, sniff
 from modelreg.inspect.source import SourceFile, descriptor_stream, unread
-from modelreg.inspect.wire import BEGUN, Answer, Request, decode_request, encode, receive, receive_descriptors
+from modelreg.inspect.wire import (
+    BEGUN,
+    REAP,
+    STATUS_SIZE_BYTES,
+    Answer,
+    Request,
+    decode_request,
+    encode,
+    receive,
+    receive_descriptors,
+    receive_exactly,
+)
+
+if TYPE_CHECKING:
+    from modelreg.inspect.values import Values
 
 _ENCODINGS = "ascii cp437 latin-1 raw_unicode_escape utf-8-sig utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be"
 """What configurations (as ``json.loads`` tells them), member names and stored functions are decoded with."""
+_PARSERS = ("hdf5_values", "saved_model", "tflite", "onnx", "onnx_values", "values")
+_LAST_WORDS_WALL_S = 2
+_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve one request on the socket whose descriptor is the first argument.
+    """Serve requests on the socket whose descriptor is the first argument, until the other side closes it.
 
-    A second argument, ``hdf5``, says that HDF5 will probably come: its parser is then loaded while the parent still
-    copies the file.
+    A second argument, ``hdf5``, says that HDF5 will probably come: its parser is then loaded at once.  Whoever asks
+    twice will ask for more, so all parsers are loaded after the first request.
     """
     connection = socket.socket(fileno=int(arguments[0]))
     _prepare()
     if "hdf5" in arguments[1:]:
-        importlib.import_module("modelreg.inspect.hdf5")
-    body = receive(connection, size_bytes_max=limits.REQUEST_SIZE_BYTES_MAX)
-    request = decode_request(body, size_bytes_max=limits.REQUEST_SIZE_BYTES_MAX)
-    files = _files(request, connection)
-    limit_resources(request.limits)
-    connection.sendall(BEGUN)
-    connection.sendall(encode(_answer(request, files)))
+        importlib.import_module("modelreg.inspect.hdf5_values")
+    try:
+        _serve(connection)
+        for parser in _PARSERS:
+            importlib.import_module(f"modelreg.inspect.{parser}")
+        gc.freeze()
+        while True:
+            _serve(connection)
+    except (EOFError, ConnectionError):
+        os._exit(0)
 
 
 def _prepare() -> None:
@@ -53,13 +85,79 @@ def _prepare() -> None:
     is_builtin("layer", "Dense")
 
 
-def _files(request: Request, connection: socket.socket) -> list[SourceFile]:
-    descriptors = iter(receive_descriptors(connection, sum(file.is_sent for file in request.files)))
+# The starter
+
+
+def _serve(connection: socket.socket) -> None:
+    """One request: fork its reader, tell the reader's process id, wait until told to end it, tell how it ended."""
+    body = receive(connection, size_bytes_max=limits.REQUEST_SIZE_BYTES_MAX)
+    request = decode_request(body, size_bytes_max=limits.REQUEST_SIZE_BYTES_MAX)
+    descriptors = receive_descriptors(connection, 2 + sum(file.is_sent for file in request.files))
+    starter = os.getpid()
+    reader = os.fork()
+    if reader == 0:
+        connection.close()
+        _read(request, descriptors, starter)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    status = -signal.SIGKILL
+    try:
+        connection.sendall(reader.to_bytes(STATUS_SIZE_BYTES, "big", signed=True))
+        if receive_exactly(connection, 1) == REAP:
+            _wait(reader)
+    finally:
+        os.kill(reader, signal.SIGKILL)  # it has not been reaped, so the number is still its own
+        status = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+    connection.sendall(status.to_bytes(STATUS_SIZE_BYTES, "big", signed=True))
+
+
+def _wait(reader: int) -> None:
+    """Wait until the reader, which has closed its socket, has ended too; but not for ever."""
+    deadline = time.monotonic() + _LAST_WORDS_WALL_S
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, reader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(0.002)
+
+
+# The reader
+
+
+def _read(request: Request, descriptors: Sequence[int], starter: int) -> NoReturn:
+    """Read the artifact and answer on the first descriptor; last words go to the second."""
+    status = 1
+    try:
+        _die_with(starter)
+        connection = socket.socket(fileno=descriptors[0])
+        os.dup2(descriptors[1], sys.stderr.fileno())
+        os.close(descriptors[1])
+        files = _files(request, descriptors[2:])
+        limit_resources(request.limits)
+        connection.sendall(BEGUN)
+        connection.sendall(encode(_answer(request, files)))
+        status = 0
+    except BaseException:  # nothing of the starter may run in its copy, whatever happens
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _die_with(starter: int) -> None:
+    """On Linux the kernel ends a reader whose starter is gone; elsewhere its limit of processor time does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != starter:
+            os._exit(1)
+
+
+def _files(request: Request, descriptors: Sequence[int]) -> list[SourceFile]:
+    sent = iter(descriptors)
     return [
         SourceFile(
             file.path,
             file.size_bytes,
-            descriptor_stream(next(descriptors), file.size_bytes) if file.is_sent else unread(),
+            descriptor_stream(next(sent), file.size_bytes) if file.is_sent else unread(),
         )
         for file in request.files
     ]
@@ -73,10 +171,18 @@ def _answer(request: Request, files: Sequence[SourceFile]) -> Answer:
         return Answer(failure=f"{type(error).__name__}: {error}")
     where = files[0].path if len(files) == 1 else "."
     try:
-        return _bounded(Answer(read_artifact(files)), where)
+        return _bounded(Answer(read_artifact(files, values=_values(request))), where)
     except MemoryError:
         detail = f"reading needs more than {request.limits.memory_bytes // limits.MIB:,} MiB"
         return Answer(Facts(Container.OPAQUE, where, hazards=(Hazard(HazardKind.TOO_MUCH, where, detail),)))
+
+
+def _values(request: Request) -> Values | None:
+    if not request.values:
+        return None
+    from modelreg.inspect.values import Values
+
+    return Values.for_artifact(sum(file.size_bytes for file in request.files if file.is_sent))
 
 
 def _bounded(answer: Answer, where: str) -> Answer:
@@ -90,14 +196,19 @@ def _bounded(answer: Answer, where: str) -> Answer:
 
 def _import_parsers(request: Request, files: Sequence[SourceFile]) -> None:
     """Import what the first bytes call for."""
-    if any(file.path in SAVED_MODEL_MARKS for file in files):
-        importlib.import_module("modelreg.inspect.saved_model")
     sent = [file for file, asked in zip(files, request.files, strict=True) if asked.is_sent]
     formats = {sniff(file).format for file in sent}
+    wanted = set()
+    if any(file.path in SAVED_MODEL_MARKS for file in files):
+        wanted |= {"saved_model", "values"} if request.values else {"saved_model"}
     if formats & {Format.HDF5, Format.ZIP}:
-        importlib.import_module("modelreg.inspect.hdf5")
+        wanted.add("hdf5_values" if request.values else "hdf5")
     if Format.TFLITE in formats:
-        importlib.import_module("modelreg.inspect.tflite")
+        wanted |= {"tflite", "values"} if request.values else {"tflite"}
+    if Format.ONNX in formats:
+        wanted |= {"onnx", "onnx_values"} if request.values else {"onnx"}
+    for parser in sorted(wanted):
+        importlib.import_module(f"modelreg.inspect.{parser}")
 
 
 if __name__ == "__main__":

@@ -1,39 +1,26 @@
-"""Walks a Keras configuration: layers at any nesting, objects that Keras lacks, and stored bytecode.
+"""Reads a Keras configuration: layers at any nesting, objects that Keras lacks, hazards, and stored bytecode.
 
-Pure: text in, ``ConfigFacts`` out.  Both dialects are read by one walk, because files mix them (Keras 2.13 writes
-version 3 initializers into legacy layers).  Nothing is skipped because of an unknown key: whatever looks like a
-serialised object is looked at, wherever it stands, for a reader that knows only ``layers`` misses what hides in
-``cell``, ``backward_layer`` or a custom layer's own arguments.
-
-Sources: ``keras/src/saving/serialization_lib.py`` (3.15), ``keras/utils/generic_utils.py`` (2.0 to 2.15),
-``keras/layers/core.py`` (``Lambda.get_config``), ``keras/legacy/layers.py`` (``Merge.get_config``, 1.2 to 2.2).
+Pure: text in, ``ConfigFacts`` out.  What is where is told by ``configuration.walk``; what is done with it, here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from modelreg.configuration import TEXT_LENGTH_MAX, JsonValue, configuration_text
+from modelreg.configuration import NESTING_MAX, TEXT_LENGTH_MAX, JsonValue, configuration_text
+from modelreg.configuration.walk import FUNCTION, LAMBDA, Node, TooDeepError, walk_model, walk_training
 from modelreg.facts import CustomObject, Defect, DefectKind, Hazard, HazardKind, LambdaCode, Layer
 from modelreg.inspect import limits
-from modelreg.inspect.builtins import is_builtin
-from modelreg.inspect.bytecode import BytecodeError, read_stored_function
+from modelreg.inspect.bytecode import BytecodeError, StoredFunction, read_stored_function
+from modelreg.inspect.config_hazards import bytecode_hazards, configuration_hazards
 from modelreg.inspect.json_text import BadJsonError, parse_json_text
-from modelreg.inspect.objects import TRAINING_ROLES, custom_object
+from modelreg.inspect.objects import custom_object
 from modelreg.inspect.text import plain
 
-_LAYER_KEYS = frozenset({"layer", "layers", "cell", "cells", "forward_layer", "backward_layer"})
-_TRAINING_KEYS = {
-    "loss": "loss",
-    "metrics": "metric",
-    "weighted_metrics": "metric",
-    "optimizer": "optimizer",
-    "optimizer_config": "optimizer",
-}
 _CODE_KEYS = ("function", "output_shape", "mask", "mode")
 """Arguments of ``Lambda`` (and of Keras 1's ``Merge``) that hold code if ``<key>_type`` says ``lambda``."""
-_TRAINING_PLACE = "training configuration"
 
 
 @dataclass(slots=True)
@@ -59,8 +46,7 @@ def read_model_config(data: bytes, *, file: str) -> ConfigFacts:
             detail = "the model configuration is not an object with a class_name"
             facts.defects.append(Defect(DefectKind.DAMAGED_CONFIG, file, detail))
         return facts
-    _Walk(facts).value(value, _Role("layer"), _Place(), 0)
-    _keep_text(value, "the model configuration", facts)
+    _Reading(facts, "the model configuration").read(walk_model(value), value)
     facts.has_training_config = bool(value.get("compile_config"))
     return facts
 
@@ -70,16 +56,8 @@ def read_training_config(data: bytes, *, file: str) -> ConfigFacts:
     facts = ConfigFacts(has_training_config=True)
     value = _parsed(data, "the training configuration", file, facts)
     if isinstance(value, dict):
-        _Walk(facts).training(value, 0)
-        _keep_text(value, "the training configuration", facts)
+        _Reading(facts, "the training configuration").read(walk_training(value), value)
     return facts
-
-
-def _keep_text(value: JsonValue, what: str, facts: ConfigFacts) -> None:
-    facts.text = configuration_text(value)
-    if facts.text is None:
-        detail = f"longer than the {TEXT_LENGTH_MAX:,} characters that facts keep"
-        facts.hazards.append(Hazard(HazardKind.TOO_MUCH, what, detail))
 
 
 def common_pythons(lambdas: Sequence[LambdaCode]) -> tuple[str, ...]:
@@ -103,112 +81,57 @@ def _parsed(data: bytes, what: str, file: str, facts: ConfigFacts) -> JsonValue:
     return document.value
 
 
-@dataclass(frozen=True, slots=True)
-class _Role:
-    """What a value is asked for as; only where it is ``named`` does a bare string name an object."""
+class _Reading:
+    """One walk over one configuration."""
 
-    kind: str | None = None
-    named: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The enclosing layer."""
-
-    layer: str = ""
-    path: str = ""
-
-    def inner(self, name: str) -> _Place:
-        return _Place(name, f"{self.path}/{name}" if self.path else name)
-
-
-def _role_of(key: str, outer: _Role) -> _Role:
-    """The role of an argument by its name, as Keras spells them since version 1."""
-    if key in _LAYER_KEYS:
-        return _Role("layer")
-    if key in ("init", "activation") or key.endswith(("_init", "_activation")):
-        return _Role("initializer" if key.endswith("init") else "activation")
-    for kind in ("initializer", "regularizer", "constraint"):
-        if key.endswith(kind):
-            return _Role(kind)
-    if outer.kind in TRAINING_ROLES:
-        return _Role(outer.kind, named=key == "fn")
-    return _Role()
-
-
-class _Walk:
-    """One walk over one configuration; at most three interpreter frames per level of JSON."""
-
-    def __init__(self, facts: ConfigFacts) -> None:
+    def __init__(self, facts: ConfigFacts, what: str) -> None:
         self.facts = facts
+        self.what = what
         self.seen: set[CustomObject] = set()
         self.told: set[str] = set()
 
-    def value(self, value: JsonValue, role: _Role, place: _Place, depth: int) -> None:
-        """Look at ``value``, which stands ``depth`` levels down and inside ``place``."""
-        if depth > limits.CONFIG_NESTING_MAX:
-            self._too_much(f"nests deeper than {limits.CONFIG_NESTING_MAX} levels")
-        elif isinstance(value, dict):
-            if isinstance(value.get("class_name"), str) and "config" in value:
-                self._object(value, role, place, depth)
-            elif value.get("class_name") == "__tuple__":
-                self.value(value.get("items"), role, place, depth + 1)
-            else:
-                for key, item in value.items():
-                    by_output = role.kind in TRAINING_ROLES and role.named
-                    self.value(item, role if by_output else _role_of(key, role), place, depth + 1)
-        elif isinstance(value, list):
-            for item in value:
-                self.value(item, role, place, depth + 1)
-        elif isinstance(value, str) and value and role.named and role.kind not in (None, "layer"):
-            self._custom(value, role, place)
-
-    def training(self, value: dict[str, JsonValue], depth: int) -> None:
-        """Look at a ``training_config`` or ``compile_config``."""
-        for key, kind in _TRAINING_KEYS.items():
-            self.value(value.get(key), _Role(kind), _Place(path=_TRAINING_PLACE), depth + 1)
-
-    def _object(self, value: dict[str, JsonValue], role: _Role, place: _Place, depth: int) -> None:
-        class_name, config = str(value["class_name"]), value.get("config")
-        if class_name == "__lambda__" or (isinstance(config, dict) and _is_code(config.get("value"))):
-            self._stored_function(config, place)
+    def read(self, nodes: Iterable[Node], value: JsonValue) -> None:
+        try:
+            for node in nodes:
+                self._node(node)
+        except TooDeepError:
+            self._too_much(f"nests deeper than {NESTING_MAX} levels")
             return
-        if class_name.startswith("__"):
-            return
-        if class_name == "function" and isinstance(config, str):
-            self._custom(config, role, place, value)
-            return
-        if _is_layer(class_name, config, role):
-            role, place = _Role("layer"), self._layer(class_name, value, config, place)
-        self._custom(class_name, role, place, value)
-        if isinstance(config, dict):
-            self._code_arguments(config, place)
-        inner = _Role("layer") if isinstance(config, list) else _Role(role.kind, named=False)
-        self.value(config, inner, place, depth + 1)
-        self.value(value.get("inbound_nodes"), _Role(), place, depth + 1)
-        compile_config = value.get("compile_config")
-        if isinstance(compile_config, dict):
-            self.training(compile_config, depth + 1)
+        self.facts.hazards.extend(configuration_hazards(value))
+        self.facts.text = configuration_text(value)
+        if self.facts.text is None:
+            self._too_much(f"is longer than the {TEXT_LENGTH_MAX:,} characters that facts keep")
 
-    def _layer(self, class_name: str, value: dict[str, JsonValue], config: JsonValue, place: _Place) -> _Place:
-        names = [config.get("name") if isinstance(config, dict) else None, value.get("name"), class_name]
-        inner = place.inner(plain(next(name for name in names if isinstance(name, str) and name)))
+    def _node(self, node: Node) -> None:
+        if node.is_layer:
+            self._layer(node)
+        if node.class_name == LAMBDA or _is_code(node.arguments.get("value")):
+            self._stored_function(node.config, node, node.key)
+        elif node.function_name is not None:
+            self._custom(node, node.function_name)
+        elif not node.class_name.startswith("__"):
+            self._custom(node, node.class_name)
+            self._code_arguments(node)
+
+    def _layer(self, node: Node) -> None:
         if len(self.facts.layers) >= limits.LAYERS_MAX:
             self._too_much(f"holds more than {limits.LAYERS_MAX:,} layers")
         else:
-            self.facts.layers.append(Layer(inner.layer, plain(class_name.rpartition(">")[2]), plain(inner.path)))
-        return inner
+            self.facts.layers.append(Layer(plain(node.layer), plain(node.bare_name), plain(node.path)))
 
-    def _custom(self, name: str, role: _Role, place: _Place, value: dict[str, JsonValue] | None = None) -> None:
-        value = value or {}
-        found = custom_object(
-            name,
-            role.kind or "object",
-            plain(place.path),
-            module=value.get("module"),
-            registered_name=value.get("registered_name"),
-            has_module="module" in value,
+    def _custom(self, node: Node, name: str) -> None:
+        self._wanted(
+            custom_object(
+                name,
+                node.role or "object",
+                plain(node.path),
+                module=node.module,
+                registered_name=node.registered_name,
+                has_module=node.has_module,
+            )
         )
+
+    def _wanted(self, found: CustomObject | None) -> None:
         if found is None or found in self.seen:
             return
         if len(self.seen) >= limits.CUSTOM_OBJECTS_MAX:
@@ -219,50 +142,88 @@ class _Walk:
 
     # Stored bytecode
 
-    def _code_arguments(self, config: dict[str, JsonValue], place: _Place) -> None:
+    def _code_arguments(self, node: Node) -> None:
         """Legacy ``Lambda``: ``function: [code, defaults, closure]`` with ``function_type: lambda`` beside it."""
         for key in _CODE_KEYS:
-            stored, kind = config.get(key), config.get(f"{key}_type")
+            stored, kind = node.arguments.get(key), node.arguments.get(f"{key}_type")
             if kind == "lambda" or (_is_code(stored) and key == "function"):
-                self._stored_function(stored, place)
-            elif kind == "function" and isinstance(stored, str):
-                module = config.get("module" if key == "function" else f"{key}_module")
-                self._custom(stored, _Role("object"), place, {"module": module})
+                self._stored_function(stored, node, key)
+            elif kind == FUNCTION and isinstance(stored, str):
+                module = node.arguments.get("module" if key == "function" else f"{key}_module")
+                self._wanted(custom_object(stored, "object", plain(node.path), module=module, has_module=True))
 
-    def _stored_function(self, stored: JsonValue, place: _Place) -> None:
-        code: JsonValue = stored
-        if isinstance(code, dict):
-            code = code["code"] if "code" in code else code.get("value")
-        if isinstance(code, list) and code:
-            code = code[0]
+    def _stored_function(self, stored: JsonValue, node: Node, argument: str) -> None:
         if len(self.facts.lambdas) >= limits.LAMBDAS_MAX:
             self._too_much(f"holds more than {limits.LAMBDAS_MAX:,} stored functions")
             return
+        code, defaults, closure = _triple(stored)
         try:
             if not isinstance(code, str):
                 raise BytecodeError("no text where the bytecode belongs")
             read = read_stored_function(code)
         except BytecodeError as error:
-            self.facts.hazards.append(Hazard(HazardKind.UNREADABLE_BYTECODE, plain(place.path), plain(str(error))))
-            self.facts.lambdas.append(LambdaCode(place.layer, plain(place.path), ()))
+            self.facts.hazards.append(Hazard(HazardKind.UNREADABLE_BYTECODE, plain(node.path), plain(str(error))))
+            self.facts.lambdas.append(LambdaCode(plain(node.layer), plain(node.path), (), argument=argument))
             return
-        names = tuple(plain(name) for name in read.names)
-        self.facts.lambdas.append(LambdaCode(place.layer, plain(place.path), read.pythons, names))
+        found = _lambda(node, argument, read, defaults, closure)
+        self.facts.lambdas.append(found)
+        self.facts.hazards.extend(bytecode_hazards(found))
 
     def _too_much(self, detail: str) -> None:
         if detail not in self.told:
             self.told.add(detail)
-            self.facts.hazards.append(Hazard(HazardKind.TOO_MUCH, "the model configuration", detail))
+            self.facts.hazards.append(Hazard(HazardKind.TOO_MUCH, self.what, detail))
+
+
+def _lambda(node: Node, argument: str, read: StoredFunction, defaults: JsonValue, closure: JsonValue) -> LambdaCode:
+    return LambdaCode(
+        plain(node.layer),
+        plain(node.path),
+        read.pythons,
+        _plain_all(read.names),
+        plain(read.source) if read.source else None,
+        argument=plain(argument),
+        interchangeable=read.interchangeable,
+        runs_alike=read.runs_alike,
+        function=plain(read.function) if read.function else None,
+        globals=_plain_all(read.globals),
+        parameters=_plain_all(read.parameters),
+        keyword_only=_plain_all(read.keyword_only),
+        defaults=_values(defaults),
+        free_variables=_plain_all(read.free_variables),
+        closure=_values(closure),
+        filename=plain(read.filename) if read.filename else None,
+        mangled=read.mangled,
+        listing=_plain_all(read.listing),
+        bad_opcodes=read.bad_opcodes,
+    )
+
+
+def _plain_all(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(plain(text) for text in texts)
+
+
+def _values(values: JsonValue) -> tuple[str, ...] | None:
+    """Stored values as JSON texts, each cut where it is longer than facts keep."""
+    if not isinstance(values, list):
+        return None
+    return tuple(
+        json.dumps(value, sort_keys=True)[: limits.TEXT_LENGTH_MAX] for value in values[: limits.STORED_VALUES_MAX]
+    )
+
+
+def _triple(stored: JsonValue) -> tuple[JsonValue, JsonValue, JsonValue]:
+    """Code, defaults and closure in each of the forms that Keras has written: triple, ``__lambda__``, ``value``."""
+    if isinstance(stored, dict) and "code" in stored:
+        return stored["code"], stored.get("defaults"), stored.get("closure")
+    if isinstance(stored, dict):
+        stored = stored.get("value")
+    if isinstance(stored, list):
+        code, defaults, closure, *_ = [*stored, None, None, None]
+        return code, defaults, closure
+    return stored, None, None
 
 
 def _is_code(value: JsonValue) -> bool:
     """Whether this is the triple that ``func_dump`` returns: code, defaults, closure."""
     return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and not isinstance(value[1], str)
-
-
-def _is_layer(class_name: str, config: JsonValue, role: _Role) -> bool:
-    if role.kind == "layer":
-        return True
-    if role.kind in TRAINING_ROLES or not isinstance(config, dict) or not isinstance(config.get("name"), str):
-        return False
-    return "trainable" in config or "layers" in config or (role.kind is None and is_builtin("layer", class_name))

@@ -2,7 +2,8 @@
 
 Invariants:
 
-* No tensor's data is ever read; the only contents are the named text attributes of ``_text_attribute``'s callers.
+* No tensor's data is read unless digests are asked for (``hdf5_values``); the only other contents are the named text
+  attributes of ``_text_attribute``'s callers and the lists of names (``hdf5_groups``).
 * No link is followed but hard ones, so that nothing outside the file is opened (CVE-2026-1669).
 * Every walk is bounded, cycles included, and sorted, so that the same bytes always give the same facts.
 
@@ -14,15 +15,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
 from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5t
 
-from modelreg.facts import Container, Defect, DefectKind, Extent, Hazard, HazardKind, Tensor
+from modelreg.facts import Container, Defect, DefectKind, Extent, Hazard, HazardKind, Tensor, WeightGroup
 from modelreg.inspect import limits
 from modelreg.inspect.hdf5_dtype import dtype_name
+from modelreg.inspect.hdf5_groups import read_weight_groups
 from modelreg.inspect.text import plain
+
+if TYPE_CHECKING:
+    from modelreg.inspect.values import Values
 
 H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, NotImplementedError)
 """What h5py raises for bytes that libhdf5 cannot make sense of."""
@@ -41,20 +46,22 @@ class Hdf5Contents:
     backend: str | None = None
     model_config: bytes | None = None
     training_config: bytes | None = None
+    weight_groups: tuple[WeightGroup, ...] | None = None
     tensors: list[Tensor] = field(default_factory=list)
     hazards: list[Hazard] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
 
 
-def read_hdf5(stream: BinaryIO, *, file: str, base: int, size_bytes: int) -> Hdf5Contents:
+def read_hdf5(stream: BinaryIO, *, file: str, base: int, size_bytes: int, values: Values | None = None) -> Hdf5Contents:
     """Read the HDF5 in ``stream``; ``base`` is where it begins in the artifact's ``file``, for absolute extents.
 
-    Never raises for bad bytes: those are defects.  ``MemoryError`` passes through.
+    With ``values``, the digests of its tensors are taken too.  Never raises for bad bytes: those are defects.
+    ``MemoryError`` passes through.
     """
     contents = Hdf5Contents()
     try:
         with h5py.File(stream, "r") as opened:
-            _Reader(contents, file, base, size_bytes).read(opened.id)
+            _Reader(contents, _Place(stream, file, base, size_bytes), values).read(opened.id)
     except H5_ERRORS as error:
         if any(mark in str(error) for mark in _OUT_OF_MEMORY):
             raise MemoryError(str(error)) from error
@@ -62,14 +69,24 @@ def read_hdf5(stream: BinaryIO, *, file: str, base: int, size_bytes: int) -> Hdf
     return contents
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The HDF5's bytes, and where they begin in the artifact's ``file``."""
+
+    stream: BinaryIO
+    file: str
+    base: int
+    size_bytes: int
+
+
 class _Reader:
     """One walk over one file; fills ``contents``."""
 
-    def __init__(self, contents: Hdf5Contents, file: str, base: int, size_bytes: int) -> None:
+    def __init__(self, contents: Hdf5Contents, place: _Place, values: Values | None) -> None:
         self.contents = contents
-        self.file = file
-        self.base = base
-        self.size_bytes = size_bytes
+        self.file = place.file
+        self.place = place
+        self.values = values
         self.links_left = limits.HDF5_LINKS_MAX
         self.chunks_left = limits.CHUNKS_MAX
         self.extents_left = limits.EXTENTS_MAX
@@ -80,6 +97,7 @@ class _Reader:
         names = [name for name, _ in _links(root)]
         self.contents.container = self._container(root, names)
         self._walk(root)
+        self._read_weight_groups(root)
         if self.contents.container is Container.HDF5 and any(
             _V3_VARIABLE.search(t.path) for t in self.contents.tensors
         ):
@@ -105,6 +123,16 @@ class _Reader:
         if b"_layer_checkpoint_dependencies" in names:
             return Container.KERAS_V3_WEIGHTS
         return Container.HDF5
+
+    def _read_weight_groups(self, root: h5g.GroupID) -> None:
+        if self.contents.container not in (Container.KERAS_HDF5, Container.KERAS_HDF5_WEIGHTS):
+            return
+        promised = read_weight_groups(root)
+        self.contents.weight_groups = promised.groups
+        self.contents.hazards += promised.hazards
+        self.contents.defects += (
+            Defect(DefectKind.DAMAGED_HDF5, self.file, plain(detail)) for detail in promised.missing
+        )
 
     # Attributes
 
@@ -203,7 +231,25 @@ class _Reader:
             self._hazard(HazardKind.OVERSIZED_DATASET, path, detail)
         extents = self._extents(dataset, path)
         if all(size <= _INTEGER_MAX for size in shape):
-            self.contents.tensors.append(Tensor(path, shape, dtype.name, self.file, extents))
+            digest, nonfinite = (None, 0) if dtype.hazardous else self._values(dataset, path, extents, dtype.name)
+            self.contents.tensors.append(Tensor(path, shape, dtype.name, self.file, extents, digest, nonfinite))
+
+    def _values(
+        self, dataset: h5d.DatasetID, path: str, extents: tuple[Extent, ...], dtype: str
+    ) -> tuple[str | None, int]:
+        if self.values is None:
+            return None, 0
+        from modelreg.inspect.hdf5_values import StoredDataset, dataset_values
+
+        within = tuple(Extent(extent.offset - self.place.base, extent.size_bytes) for extent in extents)
+        try:
+            return dataset_values(StoredDataset(dataset, self.place.stream, within, dtype), self.values)
+        except H5_ERRORS as error:
+            if any(mark in str(error) for mark in _OUT_OF_MEMORY):
+                raise
+            detail = plain(f"the values of {path} cannot be read: {error}")
+            self.contents.defects.append(Defect(DefectKind.DAMAGED_HDF5, self.file, detail))
+            return None, 0
 
     def _extents(self, dataset: h5d.DatasetID, path: str) -> tuple[Extent, ...]:
         creation = dataset.get_create_plist()
@@ -242,8 +288,8 @@ class _Reader:
         """Runs of this file as extents of the artifact's file, adjoining ones merged."""
         merged: list[tuple[int, int]] = []
         for offset, size in sorted(runs):
-            if offset + size > self.size_bytes:
-                detail = f"{path} lies at bytes {offset:,} to {offset + size:,} of {self.size_bytes:,}"
+            if offset + size > self.place.size_bytes:
+                detail = f"{path} lies at bytes {offset:,} to {offset + size:,} of {self.place.size_bytes:,}"
                 self.contents.defects.append(Defect(DefectKind.DAMAGED_HDF5, self.file, detail))
                 return ()
             if merged and sum(merged[-1]) == offset:
@@ -254,7 +300,7 @@ class _Reader:
         if self.extents_left < 0:
             self._hazard(HazardKind.TOO_MUCH, path, f"more than {limits.EXTENTS_MAX:,} runs of bytes, not listed")
             return ()
-        return tuple(Extent(self.base + offset, size) for offset, size in merged)
+        return tuple(Extent(self.place.base + offset, size) for offset, size in merged)
 
     def _hazard(self, kind: HazardKind, where: str, detail: str) -> None:
         self.contents.hazards.append(Hazard(kind, plain(where), plain(detail)))

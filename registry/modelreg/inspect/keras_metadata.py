@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from modelreg.configuration import JsonValue
+from modelreg.configuration import JsonValue, configuration_text
 from modelreg.facts import Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.config import ConfigFacts, read_model_config, read_training_config
@@ -35,10 +35,11 @@ _WRAPPERS = ("__tuple__", "TensorShape")
 
 @dataclass(frozen=True, slots=True)
 class KerasObject:
-    """One tracked object: its kind (``_tf_keras_layer``) and its JSON text."""
+    """One tracked object: its kind (``_tf_keras_layer``) and its JSON text; the model is the root of all others."""
 
     identifier: str
     metadata: bytes
+    is_root: bool = False
 
 
 @dataclass(slots=True)
@@ -48,6 +49,9 @@ class KerasMetadata:
     config: ConfigFacts = field(default_factory=ConfigFacts)
     keras_version: str | None = None
     backend: str | None = None
+    model_config: str | None = None
+    """The root's ``{class_name, config}``, as ``model_config`` of an HDF5 file has it."""
+    training_config: str | None = None
     _seen: set[object] = field(default_factory=set)
 
     def add(self, more: ConfigFacts) -> None:
@@ -74,20 +78,22 @@ class KerasMetadata:
 
 
 def metadata_objects(metadata: memoryview, budget: Budget) -> Iterator[KerasObject]:
-    """The objects of ``keras_metadata.pb`` (``SavedMetadata.nodes``: identifier 4, metadata 5)."""
+    """The objects of ``keras_metadata.pb`` (``SavedMetadata.nodes``: node_id 2, identifier 4, metadata 5)."""
     for node in fields(metadata, budget):
         if node.number == 1:
-            yield _object(node.data, 4, 5, budget)
+            number = next((each.uint for each in fields(node.data, budget) if each.number == 2), 0)
+            yield replace(_object(node.data, 4, 5, budget), is_root=number == 0)
 
 
 def graph_objects(object_graph: memoryview, budget: Budget) -> Iterator[KerasObject]:
     """The Keras objects of a ``SavedObjectGraph`` (``SavedUserObject``: identifier 1, metadata 3)."""
-    for node in fields(object_graph, budget):
-        for kind in fields(node.data, budget) if node.number == 1 else ():
+    nodes = (each for each in fields(object_graph, budget) if each.number == 1)
+    for number, node in enumerate(nodes):
+        for kind in fields(node.data, budget):
             if kind.number == 4:
                 found = _object(kind.data, 1, 3, budget)
                 if found.metadata and found.identifier.startswith(_IDENTIFIER_START):
-                    yield found
+                    yield replace(found, is_root=number == 0)
 
 
 def _object(message: memoryview, identifier_number: int, metadata_number: int, budget: Budget) -> KerasObject:
@@ -124,9 +130,20 @@ def _read_object(item: KerasObject, found: KerasMetadata, file: str) -> None:
         return
     found.add(_required(read_model_config(plain_text, file=file), value))
     training = value.get("training_config")
+    if item.is_root:
+        _keep_texts(value, training, found)
     if isinstance(training, dict):
         found.config.has_training_config = True
         found.add(_training(training, file))
+
+
+def _keep_texts(value: dict[str, JsonValue], training: JsonValue, found: KerasMetadata) -> None:
+    """The model's own configuration, where it has one (a subclassed model has none), in the words of ``.h5``."""
+    class_name, config = value.get("class_name"), value.get("config")
+    if isinstance(class_name, str) and isinstance(config, dict) and isinstance(config.get("layers"), list):
+        found.model_config = found.model_config or configuration_text({"class_name": class_name, "config": config})
+    if isinstance(training, dict):
+        found.training_config = found.training_config or configuration_text(training)
 
 
 def _required(facts: ConfigFacts, value: dict[str, JsonValue]) -> ConfigFacts:

@@ -5,6 +5,7 @@ Invariants:
 * No member is extracted; what is inflated is bounded in memory, and a checksum is taken piece by piece.
 * A stored member is read in place, so that tensors have their true offsets in the artifact's file.
 * The directory is bounded before it is read, and a name that occurs twice is told (``zipfile`` takes the last one).
+* Every byte of the archive belongs to one member, or that is told: two readers must see the same model.
 
 Source: ``keras/src/saving/saving_lib.py`` (Keras 3.15): ``metadata.json``, ``config.json``, ``model.weights.h5`` (or
 ``.npz``), ``assets/``, all stored; CVE-2025-12060 and GHSA-hqp4-2352-xf5r for the names.
@@ -12,6 +13,7 @@ Source: ``keras/src/saving/saving_lib.py`` (Keras 3.15): ``metadata.json``, ``co
 
 from __future__ import annotations
 
+import io
 import stat
 import zipfile
 import zlib
@@ -19,13 +21,17 @@ from dataclasses import dataclass, field
 
 from modelreg.facts import Defect, DefectKind, Hazard, HazardKind
 from modelreg.inspect import limits
+from modelreg.inspect.npz import npz_hazards
+from modelreg.inspect.sniff import zip_directory
 from modelreg.inspect.source import SourceFile, window
 from modelreg.inspect.text import plain
+from modelreg.inspect.zip_layout import data_offset, read_layout
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
-_KERAS_MEMBERS = frozenset({CONFIG, METADATA, WEIGHTS, "model.weights.npz"})
+NPZ_WEIGHTS = "model.weights.npz"
+_KERAS_MEMBERS = frozenset({CONFIG, METADATA, WEIGHTS, NPZ_WEIGHTS})
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 """What ``zipfile`` raises for bytes that it cannot make sense of, or for encryption."""
 _PIECE_SIZE_BYTES = limits.MIB
@@ -49,6 +55,11 @@ class ZipContents:
 def read_zip(file: SourceFile) -> ZipContents:
     """Read the archive; never raises for bad bytes."""
     contents = ZipContents()
+    directory = zip_directory(file)
+    if directory is not None and directory.size_bytes > limits.ZIP_DIRECTORY_SIZE_BYTES_MAX:
+        detail = f"has a directory of {directory.size_bytes:,} bytes, not read"
+        contents.hazards.append(Hazard(HazardKind.TOO_MUCH, file.path, detail))
+        return contents
     try:
         with zipfile.ZipFile(file.stream) as archive:
             _Archive(archive, file, contents).read()
@@ -70,10 +81,16 @@ class _Archive:
             return
         names = {member.filename for member in self.members}
         self.contents.is_keras = CONFIG in names or (METADATA in names and WEIGHTS in names)
+        layout = read_layout(self.file, self.archive)
+        self.contents.hazards.extend(layout.polyglot_hazards(WEIGHTS))
+        if self.contents.is_keras:
+            self.contents.hazards.extend(layout.hazards)
+            self._check_names()
+        if self._is_bomb():
+            return
         intact = [self._is_intact(member) for member in self.members]
         if not self.contents.is_keras:
             return
-        self._check_names()
         for member, is_intact in zip(self.members, intact, strict=True):
             if is_intact and member.filename == CONFIG:
                 self.contents.config = self._content(member, limits.CONFIG_SIZE_BYTES_MAX)
@@ -81,21 +98,34 @@ class _Archive:
                 self.contents.metadata = self._content(member, limits.METADATA_SIZE_BYTES_MAX)
             elif is_intact and member.filename == WEIGHTS:
                 self._weights(member)
+            elif is_intact and member.filename == NPZ_WEIGHTS:
+                self._npz_weights(member)
         if CONFIG not in names:
             detail = f"has {METADATA} and {WEIGHTS} but no {CONFIG}"
             self.contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, self.file.path, detail))
+
+    def _is_bomb(self) -> bool:
+        """Whether the members together inflate to what no model does; then none of them is inflated."""
+        inflated = sum(member.file_size for member in self.members)
+        if inflated <= max(limits.ZIP_INFLATED_FACTOR * self.file.size_bytes, limits.GIB):
+            return False
+        detail = f"its {len(self.members):,} members inflate to {inflated:,} bytes, not read"
+        self._hazard(HazardKind.OVERSIZED_DATASET, self.file.path, detail)
+        return True
 
     def _is_intact(self, member: zipfile.ZipInfo) -> bool:
         """Whether the member's bytes give its CRC-32; a bomb is not inflated."""
         if member.is_dir():
             return True
         if member.flag_bits & 0x1:
-            self._hazard(HazardKind.UNEXPECTED_MEMBER, member.filename, "is encrypted, not read")
+            self._hazard(
+                HazardKind.UNSAFE_MEMBER_NAME, member.filename, "is encrypted, which hides it from every check"
+            )
             return False
         inflates = member.file_size > limits.ZIP_RATIO_MAX * max(1, member.compress_size)
         if inflates and member.file_size > limits.ZIP_RATIO_FREE_SIZE_BYTES:
             detail = f"inflates {member.compress_size:,} bytes to {member.file_size:,}, not read"
-            self._hazard(HazardKind.TOO_MUCH, member.filename, detail)
+            self._hazard(HazardKind.OVERSIZED_DATASET, member.filename, detail)
             return False
         try:
             with self.archive.open(member) as stream:
@@ -112,7 +142,7 @@ class _Archive:
 
     def _check_stored(self, member: zipfile.ZipInfo) -> None:
         """The CRC-32 of a large stored member, read into one buffer: five times as fast as ``zipfile`` does it."""
-        stream = window(self.file.stream, self._data_offset(member), member.file_size)
+        stream = window(self.file.stream, data_offset(self.file, member), member.file_size)
         view = memoryview(bytearray(_PIECE_SIZE_BYTES))
         crc = read = 0
         while count := stream.readinto(view):  # type: ignore[attr-defined]
@@ -123,18 +153,15 @@ class _Archive:
         if crc != member.CRC:
             raise zipfile.BadZipFile(f"its CRC-32 is {crc:08x}, the archive says {member.CRC:08x}")
 
-    def _data_offset(self, member: zipfile.ZipInfo) -> int:
-        """Where a stored member's bytes begin: behind its local header, whose two lengths vary (APPNOTE 4.3.7)."""
-        header = self.file.read_at(member.header_offset, 30)
-        lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        return member.header_offset + 30 + lengths
-
     def _check_names(self) -> None:
         seen: set[str] = set()
         for member in self.members:
             name = member.filename
             if name in seen:
                 self._hazard(HazardKind.DUPLICATE_MEMBER, name, "stands twice in the archive; readers differ in which")
+            elif name not in _KERAS_MEMBERS and name.casefold() in _KERAS_MEMBERS:
+                detail = "is a member of Keras's but for the case of its letters, which some systems do not tell apart"
+                self._hazard(HazardKind.DUPLICATE_MEMBER, name, detail)
             seen.add(name)
             if reason := _unsafe(member):
                 self._hazard(HazardKind.UNSAFE_MEMBER_NAME, name, reason)
@@ -151,12 +178,21 @@ class _Archive:
     def _weights(self, member: zipfile.ZipInfo) -> None:
         self.contents.weights_size_bytes = member.file_size
         if member.compress_type == zipfile.ZIP_STORED:
-            self.contents.weights_offset = self._data_offset(member)
+            self.contents.weights_offset = data_offset(self.file, member)
             return
         detail = "is compressed, so the places of its tensors in the file are not known"
         self._hazard(HazardKind.COMPRESSED_MEMBER, member.filename, detail)
         self.contents.weights_offset = None
         self.contents.weights = self._content(member, limits.INFLATED_WEIGHTS_SIZE_BYTES_MAX)
+
+    def _npz_weights(self, member: zipfile.ZipInfo) -> None:
+        if member.compress_type == zipfile.ZIP_STORED:
+            stream = window(self.file.stream, data_offset(self.file, member), member.file_size)
+        elif (content := self._content(member, limits.INFLATED_WEIGHTS_SIZE_BYTES_MAX)) is not None:
+            stream = io.BytesIO(content)
+        else:
+            return
+        self.contents.hazards.extend(npz_hazards(stream, member.file_size, where=member.filename))
 
     def _hazard(self, kind: HazardKind, where: str, detail: str) -> None:
         self.contents.hazards.append(Hazard(kind, plain(where), plain(detail)))

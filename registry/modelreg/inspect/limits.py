@@ -13,13 +13,13 @@ GIB = 1024 * MIB
 
 CONFIG_SIZE_BYTES_MAX = 64 * MIB
 """The configuration of a model of 50,000 layers is about 50 MiB of JSON."""
-CONFIG_NESTING_MAX = 200
-"""Ten nested models are about 60 levels of JSON; the interpreter itself gives up near 1,000."""
 CONFIG_VALUES_MAX = 4_000_000
 """Values (separators are counted) in one configuration: about 1 GiB once parsed."""
 LAYERS_MAX = 50_000
 CUSTOM_OBJECTS_MAX = 10_000
 LAMBDAS_MAX = 10_000
+STORED_VALUES_MAX = 255
+"""Default values, and free variables, of one function: more than any that was written by hand."""
 HAZARDS_MAX = 1_000
 """More than these say nothing new; the last one then says that there are more."""
 TEXT_LENGTH_MAX = 4_096
@@ -46,6 +46,14 @@ ZIP_RATIO_MAX = 100
 """Deflated weights shrink by 10 %, JSON by about 20 times."""
 ZIP_RATIO_FREE_SIZE_BYTES = 64 * MIB
 """Below this size a ratio harms nobody."""
+ZIP_INFLATED_FACTOR = 20
+"""All members together, times the archive's size; a compressed ``.keras`` shrinks by a tenth."""
+ZIP_GAP_SIZE_BYTES_MAX = 16 * MIB
+"""Of the bytes between members that are searched for hidden ones."""
+NPY_HEADER_SIZE_BYTES_MAX = 10_000
+"""NumPy's own bound (``lib/format.py``, ``_MAX_HEADER_SIZE``)."""
+YAML_SIZE_BYTES_MAX = MIB
+"""A configuration in YAML of 800 layers is about 0.5 MiB."""
 INFLATED_WEIGHTS_SIZE_BYTES_MAX = 512 * MIB
 """Compressed weights are inflated in memory, because the child has no disk."""
 
@@ -77,6 +85,15 @@ BYTECODE_SIZE_BYTES_MAX = 4 * MIB
 """The largest function of the standard library marshals to about 100 KB."""
 MARSHAL_DEPTH_MAX = 60
 MARSHAL_OBJECTS_MAX = 200_000
+MARSHAL_LONG_DIGITS_MAX = 70
+"""Digits of 15 bits of an integer that is kept as a value: 1,050 bits; seeds and hash constants end at 512."""
+BYTECODE_WALKED_BYTES_MAX = 512 * KIB
+"""Instructions of one function that are told apart by version: 0.6 s; above, the layout's versions all stay."""
+LISTING_LINES_MAX = 200
+"""Instructions that a person reads; a Lambda of ten operations has about 40."""
+LISTING_VALUE_LENGTH_MAX = 60
+BAD_OPCODES_MAX = 20
+"""Instructions told one by one that no candidate has; damage makes either a few of them or nothing but them."""
 
 FOLDER_FILES_READ_MAX = 256
 """Open files that the child is given; a folder with more and no ``saved_model.pb`` is no model."""
@@ -86,6 +103,21 @@ ANSWER_SIZE_BYTES_MAX = 64 * MIB
 SNIFF_HEAD_SIZE_BYTES = 64 * KIB
 ZIP_TAIL_SIZE_BYTES = 22 + 65_535 + 20
 """The longest end of central directory: the record, a full comment, the ZIP64 locator before it."""
+
+
+VALUES_BLOCK_SIZE_BYTES = 256 * KIB
+"""Read, hashed and looked through while it is in the processor's second cache; larger blocks are slower."""
+VALUES_BUDGET_BASE_SIZE_BYTES = 512 * MIB
+VALUES_BUDGET_FACTOR = 2
+"""Digests read as many times the artifact's size at most: tensors may be stored compressed, or share their bytes."""
+VALUES_SLAB_SIZE_BYTES_MAX = 64 * MIB
+"""A row of chunks of a chunked HDF5 dataset, held while it is read; h5py's own chunks are below 1 MiB."""
+VALUES_CONVERTED_SIZE_BYTES_MAX = 64 * MIB
+"""Numbers that ONNX stores one by one (``int32_data``), whose conversion takes ten times their memory."""
+GRAPH_OPERATORS_MAX = 10_000
+"""Kinds of operations in one graph; TensorFlow registers about 1,500, a large model uses 200."""
+WEIGHT_NAMES_SIZE_BYTES_MAX = 16 * MIB
+"""``layer_names`` and each ``weight_names``: TENSORS_MAX names of 80 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +131,12 @@ class ChildLimits:
     wall_s: int = 60
 
     @classmethod
-    def for_size(cls, size_bytes: int) -> ChildLimits:
-        """Limits for an artifact of ``size_bytes``: checksums of archive members run at 200 MB/s at the very least."""
+    def for_size(cls, size_bytes: int, *, values: bool = False) -> ChildLimits:
+        """Limits for an artifact of ``size_bytes``: checksums of archive members run at 200 MB/s at the very least.
+
+        With ``values``, digests of tensors too: they may read twice the size and 512 MiB more, at no less than that.
+        """
         extra_s = size_bytes // 200_000_000
+        if values:
+            extra_s += (VALUES_BUDGET_FACTOR * size_bytes + VALUES_BUDGET_BASE_SIZE_BYTES) // 200_000_000
         return cls(cpu_s=cls().cpu_s + extra_s, wall_s=cls().wall_s + 4 * extra_s)

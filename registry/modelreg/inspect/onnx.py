@@ -9,12 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from modelreg.facts import Container, CustomObject, Defect, DefectKind, Extent, Facts, Hazard, HazardKind, Tensor
+from modelreg.facts import (
+    Container,
+    CustomObject,
+    Defect,
+    DefectKind,
+    Extent,
+    Facts,
+    Graph,
+    Hazard,
+    HazardKind,
+    Operator,
+    Tensor,
+)
 from modelreg.inspect import limits
 from modelreg.inspect.protobuf import Budget, Field, ProtobufError, Wire, fields, read_varint
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.text import plain
+
+if TYPE_CHECKING:
+    from modelreg.inspect.values import Values
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
@@ -23,8 +39,12 @@ DTYPES = {
     23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2",
 }  # fmt: skip
 """``TensorProto.DataType``."""
-_VALUE_FIELDS = frozenset({4, 5, 6, 7, 9, 10, 11})
-"""``float_data`` to ``uint64_data``, and ``raw_data`` (9)."""
+_RAW_FIELDS = frozenset({4, 9, 10})
+"""``float_data``, ``raw_data`` and ``double_data``: little-endian values as they are."""
+_NUMBER_FIELDS = frozenset({5, 7, 11})
+"""``int32_data`` (for everything of 32 bits or fewer, half floats too), ``int64_data`` and ``uint64_data``: varints."""
+_VALUE_FIELDS = _RAW_FIELDS | _NUMBER_FIELDS | {6}
+"""``float_data`` to ``uint64_data``, with ``string_data`` (6) and ``raw_data``."""
 _OWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training"})
 _MODEL_WIRES = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _GRAPH_FIELDS = frozenset({1, 2, 5, 10, 11, 12, 13, 14, 15, 16})
@@ -64,9 +84,11 @@ def _begins_graph(view: memoryview) -> bool:
 @dataclass(slots=True)
 class _Reading:
     file: str
+    values: Values | None
     budget: Budget = field(default_factory=Budget)
     ir_version: int = 0
-    has_opset: bool = False
+    opsets: list[Operator] = field(default_factory=list)
+    operators: set[tuple[str, str]] = field(default_factory=set)
     has_graph: bool = False
     functions: set[tuple[str, str]] = field(default_factory=set)
     foreign: dict[tuple[str, str], CustomObject] = field(default_factory=dict)
@@ -74,12 +96,12 @@ class _Reading:
     hazards: list[Hazard] = field(default_factory=list)
 
 
-def read_onnx(file: SourceFile) -> Facts:
+def read_onnx(file: SourceFile, *, values: Values | None = None) -> Facts:
     """Read one ONNX file."""
     if file.size_bytes > limits.ONNX_SIZE_BYTES_MAX:
         detail = f"{file.size_bytes:,} bytes long; at most {limits.ONNX_SIZE_BYTES_MAX:,} are read"
         return Facts(Container.ONNX, file.path, hazards=(Hazard(HazardKind.TOO_MUCH, file.path, detail),))
-    reading = _Reading(file.path)
+    reading = _Reading(file.path, values)
     defects: list[Defect] = []
     try:
         _read_model(reading, memoryview(file.read_at(0, file.size_bytes)))
@@ -93,7 +115,15 @@ def read_onnx(file: SourceFile) -> Facts:
         tensors=tuple(reading.tensors),
         hazards=tuple(reading.hazards)[: limits.HAZARDS_MAX],
         defects=tuple(defects),
+        graph=_graph(reading),
     )
+
+
+def _graph(reading: _Reading) -> Graph:
+    """The operator sets imported (operators without a name, with a version), then the operators used."""
+    used = sorted(key for key in reading.operators if key not in reading.functions)
+    operators = (Operator(plain(name), plain(domain)) for domain, name in used)
+    return Graph((*reading.opsets, *operators), format_version=reading.ir_version or None)
 
 
 def _read_model(reading: _Reading, model: memoryview) -> None:
@@ -106,11 +136,24 @@ def _read_model(reading: _Reading, model: memoryview) -> None:
                 reading.has_graph = True
                 _read_graph(reading, each.data, each.offset, 0)
             case 8:
-                reading.has_opset = True
+                reading.opsets.append(_opset(each.data, reading.budget))
             case 25:
                 _read_function(reading, each.data, each.offset)
-    if not reading.has_graph or not reading.ir_version or not reading.has_opset:
+    if not reading.has_graph or not reading.ir_version or not reading.opsets:
         raise ProtobufError("it lacks its IR version, its graph or its operator set")
+
+
+def _opset(opset: memoryview, budget: Budget) -> Operator:
+    """``OperatorSetIdProto``: domain 1, version 2."""
+    domain, version = "", 0
+    for each in fields(opset, budget):
+        if each.number == 1:
+            domain = each.text()
+        elif each.number == 2:
+            version = each.int64
+    if not 0 <= version < limits.DIMENSION_END:
+        raise ProtobufError(f"the operator set {domain[:80]!r} has version {version}")
+    return Operator("", plain(domain), version)
 
 
 def _read_graph(reading: _Reading, graph: memoryview, base: int, depth: int) -> None:
@@ -155,6 +198,8 @@ def _read_node(reading: _Reading, node: memoryview, base: int, depth: int) -> No
                 attributes.append(each)
             case 7:
                 domain = each.text()
+    if len(reading.operators) < limits.GRAPH_OPERATORS_MAX:
+        reading.operators.add((domain, operator))
     if domain not in _OWN_DOMAINS:
         found = CustomObject(plain(operator), "object", plain(f"node {name}"), plain(domain))
         reading.foreign.setdefault((domain, operator), found)
@@ -185,6 +230,7 @@ def _read_tensor(reading: _Reading, tensor: memoryview, base: int, unnamed: str)
     shape: list[int] = []
     name, dtype, outside, location = "", 0, False, ""
     extents: list[Extent] = []
+    stored: list[Field] = []
     for each in fields(tensor, reading.budget):
         match each.number:
             case 1:
@@ -197,8 +243,10 @@ def _read_tensor(reading: _Reading, tensor: memoryview, base: int, unnamed: str)
                 location = _location(each.data, reading.budget) or location
             case 14:
                 outside = each.uint == 1
-            case number if number in _VALUE_FIELDS and each.wire is Wire.BYTES and len(each.data):
-                extents.append(Extent(base + each.offset, len(each.data)))
+            case number if number in _VALUE_FIELDS:
+                stored.append(each)
+                if each.wire is Wire.BYTES and len(each.data):
+                    extents.append(Extent(base + each.offset, len(each.data)))
     path = plain(name or unnamed)
     if any(abs(size) >= limits.DIMENSION_END for size in shape[: limits.RANK_MAX]):
         raise ProtobufError(f"{path!r} has a dimension beyond any memory: {shape[: limits.RANK_MAX]}")
@@ -208,7 +256,18 @@ def _read_tensor(reading: _Reading, tensor: memoryview, base: int, unnamed: str)
         detail = f"its values are in another file, {location!r}, which is not part of this one"
         reading.hazards.append(Hazard(HazardKind.EXTERNAL_STORAGE, path, plain(detail)))
     kept = () if outside else tuple(extents)
-    reading.tensors.append(Tensor(path, tuple(shape), DTYPES.get(dtype, f"type-{dtype}"), reading.file, kept))
+    named = DTYPES.get(dtype, f"type-{dtype}")
+    digest, nonfinite = (None, 0) if outside else _values(reading, stored, shape, named)
+    reading.tensors.append(Tensor(path, tuple(shape), named, reading.file, kept, digest, nonfinite))
+
+
+def _values(reading: _Reading, stored: list[Field], shape: list[int], dtype: str) -> tuple[str | None, int]:
+    """The digest of values that stand as they are, or one by one as varints."""
+    if reading.values is None:
+        return None, 0
+    from modelreg.inspect.onnx_values import initializer_values
+
+    return initializer_values(stored, shape, dtype, reading.values)
 
 
 def _location(entry: memoryview, budget: Budget) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from modelreg.facts import Container, Defect, DefectKind, Facts, Hazard, HazardKind
 from modelreg.inspect import limits
@@ -19,66 +20,73 @@ from modelreg.inspect.sniff import Format, Sniffed, ends_with_zip_directory, sni
 from modelreg.inspect.source import SourceFile, window
 from modelreg.inspect.text import plain
 
+if TYPE_CHECKING:
+    from modelreg.inspect.values import Values
+
 SAVED_MODEL_MARKS = frozenset({"saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"})
 """Any of these at the root makes a folder a SavedModel (TensorFlow ``python/saved_model/constants.py``)."""
 
 
-def read_artifact(files: Sequence[SourceFile]) -> Facts:
+def read_artifact(files: Sequence[SourceFile], *, values: Values | None = None) -> Facts:
     """Read one file, or the files of a folder; never raises for bad bytes.
 
     A folder with ``saved_model.pb`` at its root is a SavedModel.  A folder in which exactly one file is a model is
-    that model.  Any other folder is opaque.
+    that model.  Any other folder is opaque.  With ``values``, the tensors' digests are taken too.
     """
     if any(file.path in SAVED_MODEL_MARKS for file in files):
         from modelreg.inspect.saved_model import read_saved_model
 
-        facts = read_saved_model(files)
+        facts = read_saved_model(files, values=values)
     else:
-        facts = read_file(files[0]) if len(files) == 1 else _read_folder(files)
+        facts = read_file(files[0], values) if len(files) == 1 else _read_folder(files, values)
     if len(facts.hazards) <= limits.HAZARDS_MAX:
         return facts
     more = Hazard(HazardKind.TOO_MUCH, facts.file, f"{len(facts.hazards):,} hazards; the first are listed")
     return replace(facts, hazards=(*facts.hazards[: limits.HAZARDS_MAX - 1], more))
 
 
-def _read_folder(files: Sequence[SourceFile]) -> Facts:
+def _read_folder(files: Sequence[SourceFile], values: Values | None) -> Facts:
     if not files:
         return Facts(Container.OPAQUE, ".", defects=(Defect(DefectKind.EMPTY, ".", "a folder without files"),))
     if len(files) > limits.FOLDER_FILES_READ_MAX:
         detail = f"{len(files):,} files and no saved_model.pb; they were not read"
         return Facts(Container.OPAQUE, ".", hazards=(Hazard(HazardKind.TOO_MUCH, ".", detail),))
     found = [(file, sniffed) for file in files if (sniffed := sniff(file)).format is not Format.OPAQUE]
-    models = [facts for file, sniffed in found if (facts := _read_sniffed(file, sniffed)).container in _WHOLE_MODELS]
-    return models[0] if len(models) == 1 else Facts(Container.OPAQUE, ".")
+    read = [(file, sniffed, _read_sniffed(file, sniffed, None)) for file, sniffed in found]
+    models = [(file, sniffed, facts) for file, sniffed, facts in read if facts.container in _WHOLE_MODELS]
+    if len(models) != 1:
+        return Facts(Container.OPAQUE, ".")
+    ((file, sniffed, facts),) = models
+    return facts if values is None else _read_sniffed(file, sniffed, values)
 
 
 _WHOLE_MODELS = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP, Container.TFLITE, Container.ONNX})
 
 
-def read_file(file: SourceFile) -> Facts:
+def read_file(file: SourceFile, values: Values | None = None) -> Facts:
     """Read one file by what its bytes are."""
-    return _read_sniffed(file, sniff(file))
+    return _read_sniffed(file, sniff(file), values)
 
 
-def _read_sniffed(file: SourceFile, sniffed: Sniffed) -> Facts:
+def _read_sniffed(file: SourceFile, sniffed: Sniffed, values: Values | None) -> Facts:
     if sniffed.defect is not None:
         defect = Defect(sniffed.defect, file.path, plain(sniffed.detail))
         return Facts(_CONTAINER_OF_DEFECT.get(sniffed.defect, Container.OPAQUE), file.path, defects=(defect,))
     match sniffed.format:
         case Format.HDF5:
-            facts = _read_hdf5(file)
+            facts = _read_hdf5(file, values)
             return replace(facts, hazards=(*_user_block(file, sniffed.start), *facts.hazards))
         case Format.ZIP:
-            facts = _read_keras_zip(file)
+            facts = _read_keras_zip(file, values)
             return replace(facts, hazards=(*_user_block(file, sniffed.start), *facts.hazards))
         case Format.TFLITE:
             from modelreg.inspect.tflite import read_tflite
 
-            return read_tflite(file)
+            return read_tflite(file, values=values)
         case Format.ONNX:
             from modelreg.inspect.onnx import read_onnx
 
-            return read_onnx(file)
+            return read_onnx(file, values=values)
     return Facts(Container.OPAQUE, file.path)
 
 
@@ -95,10 +103,10 @@ def _user_block(file: SourceFile, start: int) -> Iterable[Hazard]:
 # HDF5
 
 
-def _read_hdf5(file: SourceFile) -> Facts:
+def _read_hdf5(file: SourceFile, values: Values | None) -> Facts:
     from modelreg.inspect.hdf5 import read_hdf5
 
-    read = read_hdf5(file.stream, file=file.path, base=0, size_bytes=file.size_bytes)
+    read = read_hdf5(file.stream, file=file.path, base=0, size_bytes=file.size_bytes, values=values)
     configs = []
     model = training = None
     if read.model_config is not None:
@@ -120,6 +128,7 @@ def _read_hdf5(file: SourceFile) -> Facts:
         defects=tuple(read.defects),
         config=model.text if model else None,
         training_config=training.text if training else None,
+        weight_groups=read.weight_groups,
     )
     return with_configs(facts, configs)
 
@@ -127,7 +136,7 @@ def _read_hdf5(file: SourceFile) -> Facts:
 # ZIP
 
 
-def _read_keras_zip(file: SourceFile) -> Facts:
+def _read_keras_zip(file: SourceFile, values: Values | None) -> Facts:
     read = read_zip(file)
     if not read.is_keras:
         return Facts(Container.OPAQUE, file.path, hazards=tuple(read.hazards), defects=tuple(read.defects))
@@ -144,7 +153,7 @@ def _read_keras_zip(file: SourceFile) -> Facts:
         has_training_config=any(c.has_training_config for c in configs),
         config=configs[0].text if configs else None,
     )
-    return _with_weights(facts, file, read)
+    return _with_weights(facts, file, read, values)
 
 
 def _with_metadata(facts: Facts, metadata: bytes | None) -> Facts:
@@ -160,7 +169,7 @@ def _with_metadata(facts: Facts, metadata: bytes | None) -> Facts:
     return replace(facts, keras_version=plain(version) if isinstance(version, str) else None)
 
 
-def _with_weights(facts: Facts, file: SourceFile, read: ZipContents) -> Facts:
+def _with_weights(facts: Facts, file: SourceFile, read: ZipContents, values: Values | None) -> Facts:
     from modelreg.inspect.hdf5 import read_hdf5
 
     if read.weights_offset is not None:
@@ -169,7 +178,8 @@ def _with_weights(facts: Facts, file: SourceFile, read: ZipContents) -> Facts:
         stream = io.BytesIO(read.weights)
     else:
         return facts
-    weights = read_hdf5(stream, file=file.path, base=read.weights_offset or 0, size_bytes=read.weights_size_bytes)
+    base, size_bytes = read.weights_offset or 0, read.weights_size_bytes
+    weights = read_hdf5(stream, file=file.path, base=base, size_bytes=size_bytes, values=values)
     tensors = tuple(weights.tensors)
     if read.weights_offset is None:
         tensors = tuple(replace(tensor, extents=()) for tensor in tensors)

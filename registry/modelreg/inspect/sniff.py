@@ -12,9 +12,10 @@ from __future__ import annotations
 import enum
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from modelreg.facts import DefectKind
+from modelreg.facts import DefectKind, Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.source import SourceFile
 
@@ -22,6 +23,8 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_LOCAL_HEADER = b"PK\x03\x04"
 ZIP_DIRECTORY_HEADER = b"PK\x01\x02"
 ZIP_END = b"PK\x05\x06"
+_ZIP64_END = b"PK\x06\x06"
+_ZIP64_LOCATOR = b"PK\x06\x07"
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _LFS_PREFIX = b"version https://git-lfs.github.com/spec/"
 _LFS_SIZE_BYTES_MAX = 1_024
@@ -57,12 +60,12 @@ def sniff(file: SourceFile) -> Sniffed:
         return _sniff_hdf5(file, 0)
     if head.startswith((ZIP_LOCAL_HEADER, ZIP_END)):
         return _sniff_zip(file)
-    if (start := _hdf5_start(file)) is not None:
+    if (start := embedded_hdf5_start(file)) is not None:
         return _sniff_hdf5(file, start)
+    if head[4:8] == b"TFL3":
+        return Sniffed(Format.TFLITE)  # before the archive: TensorFlow Lite's metadata is a zip behind the model
     if (start := _prefixed_zip_start(file)) is not None:
         return Sniffed(Format.ZIP, start)
-    if head[4:8] == b"TFL3":
-        return Sniffed(Format.TFLITE)
     return _sniff_defect(file, head) or Sniffed(Format.ONNX if _is_onnx(head) else Format.OPAQUE)
 
 
@@ -75,7 +78,7 @@ def _is_onnx(head: bytes) -> bool:
 # HDF5
 
 
-def _hdf5_start(file: SourceFile) -> int | None:
+def embedded_hdf5_start(file: SourceFile) -> int | None:
     """Where a signature stands behind a user block: at 512 or any double of it (specification II.A)."""
     start = 512
     while start + len(HDF5_SIGNATURE) <= file.size_bytes:
@@ -137,18 +140,62 @@ def _tail(file: SourceFile) -> bytes:
     return file.read_at(file.size_bytes - size, size)
 
 
+def appended_archive_hazards(file: SourceFile) -> Iterator[Hazard]:
+    """A zip archive behind an HDF5 or TensorFlow Lite model.
+
+    Keras takes such a file for either, by its name alone; TensorFlow Lite keeps its metadata there.
+    """
+    directory = zip_directory(file)
+    if directory is None:
+        return
+    if b"config.json" in file.read_at(directory.at, min(directory.size_bytes, limits.ZIP_DIRECTORY_SIZE_BYTES_MAX)):
+        detail = "a Keras archive is appended to the model; which of the two a reader sees depends on the file's name"
+        yield Hazard(HazardKind.DUPLICATE_MEMBER, file.path, detail)
+    elif file.read_at(0, len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+        detail = "a zip archive is appended to the HDF5 data; readers differ in which of the two they see"
+        yield Hazard(HazardKind.UNEXPECTED_MEMBER, file.path, detail)
+
+
 def _prefixed_zip_start(file: SourceFile) -> int | None:
     """Where a zip archive begins behind other bytes, which Python's ``zipfile`` (and so Keras) would read."""
+    directory = zip_directory(file)
+    return None if directory is None else max(0, directory.at - directory.claimed_offset)
+
+
+@dataclass(frozen=True, slots=True)
+class ZipDirectory:
+    """Where the central directory stands, how long it is, where it says that it stands, and its end record."""
+
+    at: int
+    size_bytes: int
+    claimed_offset: int
+    end_at: int
+
+
+def zip_directory(file: SourceFile) -> ZipDirectory | None:
+    """The central directory that ``zipfile`` would read: the one of the last end record in the last 64 KiB.
+
+    A ZIP64 record directly before it takes precedence (``_EndRecData64`` of CPython 3.13).
+    """
     tail = _tail(file)
     at = tail.rfind(ZIP_END)
     if at < 0 or len(tail) - at < 22:
         return None
-    directory_size = int.from_bytes(tail[at + 12 : at + 16], "little")
-    directory_offset = int.from_bytes(tail[at + 16 : at + 20], "little")
-    directory_at = file.size_bytes - len(tail) + at - directory_size
+    end_at = file.size_bytes - len(tail) + at
+    size_bytes, offset = _directory_fields(tail[at + 12 : at + 20], 4)
+    before = 0
+    if at >= 76 and tail[at - 20 : at - 16] == _ZIP64_LOCATOR and tail[at - 76 : at - 72] == _ZIP64_END:
+        size_bytes, offset = _directory_fields(tail[at - 36 : at - 20], 8)
+        before = 76
+    directory_at = end_at - before - size_bytes
     if directory_at < 0 or file.read_at(directory_at, 4) != ZIP_DIRECTORY_HEADER:
         return None
-    return max(0, directory_at - directory_offset)
+    return ZipDirectory(directory_at, size_bytes, offset, end_at)
+
+
+def _directory_fields(data: bytes, width: int) -> tuple[int, int]:
+    """Size and offset, which stand one behind the other in both kinds of end record."""
+    return int.from_bytes(data[:width], "little"), int.from_bytes(data[width:], "little")
 
 
 # What is no model

@@ -1,6 +1,7 @@
 """Reads a TensorFlow Lite file: its stored tensors, and the operators that its reader must bring along.
 
-Invariants: tensors' data are never read, only placed; bad bytes are a defect with the reason, a reached bound a hazard.
+Invariants: tensors' data are only placed, and read only where digests are asked for; bad bytes are a defect with the
+reason, a reached bound a hazard.
 
 Source: ``tensorflow/compiler/mlir/lite/schema/schema.fbs`` (version 3; field numbers are the order of declaration).
 """
@@ -9,12 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from modelreg.facts import Container, CustomObject, Defect, DefectKind, Extent, Facts, Hazard, HazardKind, Tensor
+from modelreg.facts import (
+    Container,
+    CustomObject,
+    Defect,
+    DefectKind,
+    Extent,
+    Facts,
+    Graph,
+    Hazard,
+    HazardKind,
+    Operator,
+    Tensor,
+)
 from modelreg.inspect import limits
 from modelreg.inspect.flatbuffer import FlatbufferError, Table, root_table
 from modelreg.inspect.graph_ops import EXECUTABLE_OPS
 from modelreg.inspect.source import SourceFile
+from modelreg.inspect.tflite_operators import operator_name
+
+if TYPE_CHECKING:
+    from modelreg.inspect.values import Values
 
 SCHEMA_VERSION = 3
 
@@ -28,20 +46,26 @@ _CUSTOM = 32
 """``BuiltinOperator.CUSTOM``."""
 _FLEX = "Flex"
 """Operators with this prefix are TensorFlow's own, run by its "flex" delegate."""
+CUSTOM_DOMAIN = "custom"
+"""``Operator.domain`` of what is not built in; of TensorFlow's own operators it is ``flex``."""
+FLEX_DOMAIN = "flex"
 
 
 @dataclass(slots=True)
 class _Reading:
     file: SourceFile
+    values: Values | None
+    version: int | None = None
+    operators: set[Operator] = field(default_factory=set)
     tensors: list[Tensor] = field(default_factory=list)
     custom_objects: list[CustomObject] = field(default_factory=list)
     hazards: list[Hazard] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
 
 
-def read_tflite(file: SourceFile) -> Facts:
+def read_tflite(file: SourceFile, *, values: Values | None = None) -> Facts:
     """Read one TensorFlow Lite file."""
-    reading = _Reading(file)
+    reading = _Reading(file, values)
     try:
         _read_model(reading, root_table(file))
     except FlatbufferError as error:
@@ -54,6 +78,10 @@ def read_tflite(file: SourceFile) -> Facts:
         tensors=tuple(reading.tensors),
         hazards=tuple(reading.hazards)[: limits.HAZARDS_MAX],
         defects=tuple(reading.defects),
+        graph=Graph(
+            tuple(sorted(reading.operators, key=lambda item: (item.domain, item.name, item.version or 0))),
+            format_version=reading.version,
+        ),
     )
 
 
@@ -62,22 +90,30 @@ def _read_model(reading: _Reading, model: Table) -> None:
     version = model.integer(0, 4)
     if version != SCHEMA_VERSION:
         raise FlatbufferError(f"its schema version is {version}, and only {SCHEMA_VERSION} was ever released")
+    reading.version = version
     for index, code in enumerate(model.tables(1, limits.TFLITE_OPERATOR_CODES_MAX)):
         _read_operator_code(reading, code, f"operator code {index}")
     extents = [_extent(reading.file, buffer) for buffer in model.tables(4, limits.TENSORS_MAX)]
     for number, subgraph in enumerate(model.tables(2, limits.TFLITE_SUBGRAPHS_MAX)):
         prefix = f"subgraph-{number}/" if number else ""
-        reading.tensors.extend(_tensors(reading.file.path, subgraph, prefix, extents))
+        reading.tensors.extend(_tensors(reading, subgraph, prefix, extents))
         if len(reading.tensors) > limits.TENSORS_MAX:
             raise FlatbufferError(f"more than {limits.TENSORS_MAX:,} tensors are stored")
 
 
 def _read_operator_code(reading: _Reading, code: Table, where: str) -> None:
-    """``OperatorCode``: deprecated_builtin_code 0, custom_code 1, builtin_code 3; the greater of the two counts."""
+    """``OperatorCode``: deprecated_builtin_code 0, custom_code 1, version 2, builtin_code 3.
+
+    Of the two numbers the greater counts.
+    """
     builtin = max(code.integer(0, 1, signed=True), code.integer(3, 4, signed=True))
+    version = code.integer(2, 4, signed=True, default=1)
     if builtin != _CUSTOM:
+        reading.operators.add(Operator(operator_name(builtin), version=version))
         return
     name = code.text(1)
+    domain = FLEX_DOMAIN if name.startswith(_FLEX) else CUSTOM_DOMAIN
+    reading.operators.add(Operator(name, domain, version))
     module = "tensorflow" if name.startswith(_FLEX) else None
     if len(reading.custom_objects) < limits.CUSTOM_OBJECTS_MAX:
         reading.custom_objects.append(CustomObject(name, "object", where, module))
@@ -100,7 +136,7 @@ def _extent(file: SourceFile, buffer: Table) -> Extent | None:
     return Extent(offset, size_bytes)
 
 
-def _tensors(path: str, subgraph: Table, prefix: str, extents: list[Extent | None]) -> Iterator[Tensor]:
+def _tensors(reading: _Reading, subgraph: Table, prefix: str, extents: list[Extent | None]) -> Iterator[Tensor]:
     """``SubGraph``: tensors 0; ``Tensor``: shape 0, type 1, buffer 2, name 3.  Only those with stored values."""
     for index, tensor in enumerate(subgraph.tables(0, limits.TENSORS_MAX)):
         buffer = tensor.integer(2, 4)
@@ -111,4 +147,12 @@ def _tensors(path: str, subgraph: Table, prefix: str, extents: list[Extent | Non
             kind = tensor.integer(1, 1, signed=True)
             name = prefix + (tensor.text(3) or f"tensor-{index}")
             dtype = DTYPES.get(kind, f"type-{kind}")
-            yield Tensor(name, tensor.integers(0, limits.RANK_MAX), dtype, path, (extent,))
+            shape = tensor.integers(0, limits.RANK_MAX)
+            digest, nonfinite = _values(reading, extent, shape, dtype)
+            yield Tensor(name, shape, dtype, reading.file.path, (extent,), digest, nonfinite)
+
+
+def _values(reading: _Reading, extent: Extent, shape: tuple[int, ...], dtype: str) -> tuple[str | None, int]:
+    if reading.values is None:
+        return None, 0
+    return reading.values.stored(reading.file.stream, (extent,), shape, dtype)

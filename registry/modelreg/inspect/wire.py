@@ -1,7 +1,13 @@
-"""The messages between the parent and the inspecting child, over one Unix socket.
+"""The messages between the parent, the starter of readers, and a reader, over Unix sockets.
 
-A message is a length of eight bytes and canonical JSON; descriptors travel beside it in batches.  Each side bounds
-what it takes from the other: the child may have been taken over by the bytes that it read.
+    parent to starter    a request, then its descriptors: the reader's socket, its last words' pipe, the files
+    starter to parent    the reader's process id
+    reader to parent     BEGUN, then the answer, on the socket that came with the request
+    parent to starter    REAP (the reader has closed its socket) or KILL
+    starter to parent    how the reader ended: its exit status, or the signal's number, negative
+
+A message is a length of eight bytes and canonical JSON; descriptors travel beside it in batches.  The parent bounds
+what it takes from a reader, which may have been taken over by the bytes that it read.
 """
 
 from __future__ import annotations
@@ -18,6 +24,10 @@ from modelreg.records import canonical_json, from_json, parse_json, to_json
 
 BEGUN = b"!"
 """One byte that the child sends when it begins to read: what goes wrong from here on is the bytes' doing."""
+REAP = b"r"
+KILL = b"k"
+STATUS_SIZE_BYTES = 8
+"""A process id or an exit status, big-endian and signed."""
 _LENGTH_SIZE_BYTES = 8
 _DESCRIPTORS_PER_MESSAGE = 128
 """Linux takes 253 at once (``SCM_MAX_FD``), macOS fewer."""
@@ -34,10 +44,11 @@ class RequestedFile:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the parent asks for."""
+    """What the parent asks for; ``values`` asks for the tensors' digests too."""
 
     limits: ChildLimits
     files: tuple[RequestedFile, ...]
+    values: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 from modelreg.environment.document import Environment
 from modelreg.facts import Container, Facts, LambdaCode
-from modelreg.findings import Finding, Severity
+from modelreg.findings import Finding, Outcome, Severity
 from modelreg.rules.catalogue import RULES
 from modelreg.rules.content import lambda_place
+from modelreg.rules.keras.loading import load_findings
+from modelreg.rules.keras.reader import numbers, reader_of
 from modelreg.rules.policy import Policy, Purpose
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The environment that a load is judged for.
-
-    ``name`` is what the caller typed.  ``is_implied`` is set where nobody named it (this interpreter by default): that
-    such a target has no Keras says nothing, since a gate often runs where no model is ever loaded.
-    """
-
-    name: str
-    environment: Environment
-    is_implied: bool = False
-
+from modelreg.rules.target import Target
 
 _LAYOUT_GROUPS = ((2, 99), (3, 7), (3, 10))
 """Last version of each group of Pythons whose marshalled code objects have the same fields; 3.11 began another."""
 
 
 def _layout_group(python: str) -> int:
-    version = _numbers(python)[:2]
+    version = numbers(python)[:2]
     return next((index for index, last in enumerate(_LAYOUT_GROUPS) if version <= last), len(_LAYOUT_GROUPS))
 
 
@@ -44,8 +32,8 @@ def bytecode(facts: Facts, target: Target) -> Iterator[Finding]:
     """
     minor = target.environment.python_minor
     is_saved_model = facts.container is Container.SAVED_MODEL
-    keras = _keras_of(target.environment)
-    if is_saved_model and keras is not None and keras.major >= 3:
+    reader = reader_of(target.environment)
+    if is_saved_model and reader is not None and reader.is_keras3:
         return
     for code in facts.lambdas:
         if not code.pythons:
@@ -57,28 +45,32 @@ def bytecode(facts: Facts, target: Target) -> Iterator[Finding]:
                 where=lambda_place(code.path),
             )
         elif minor not in code.pythons:
+            shares_layout = _shares_layout(code, minor)
             yield RULES["MR401"].found(
                 f"layer {code.layer!r} holds bytecode of Python {one_of(code.pythons)}; the target has Python "
-                f"{target.environment.python}, {_outcome(code, minor)}",
+                f"{target.environment.python}, {_CONSEQUENCES[shares_layout]}",
                 where=lambda_place(code.path),
-                severity=Severity.INFO if is_saved_model and not _shares_layout(code, minor) else None,
+                severity=Severity.INFO if is_saved_model and not shares_layout else None,
+                outcome=Outcome.UNDEFINED if shares_layout else Outcome.LOAD_ERROR,
             )
         elif len(code.pythons) > 1:
             yield RULES["MR402"].found(
                 f"layer {code.layer!r} holds bytecode of Python {one_of(code.pythons)}; the target has Python "
                 f"{target.environment.python}, which runs only its own",
                 where=lambda_place(code.path),
+                severity=Severity.INFO if code.interchangeable else None,
+                outcome=Outcome.UNDEFINED,
             )
+
+
+_CONSEQUENCES = {
+    True: "which reads it, and may then crash or compute other numbers without an error",
+    False: "where loading it fails with 'bad marshal data'",
+}
 
 
 def _shares_layout(code: LambdaCode, minor: str) -> bool:
     return _layout_group(minor) in {_layout_group(python) for python in code.pythons}
-
-
-def _outcome(code: LambdaCode, minor: str) -> str:
-    if _shares_layout(code, minor):
-        return "which reads it, and may then crash or compute other numbers without an error"
-    return "where loading it fails with 'bad marshal data'"
 
 
 def one_of(pythons: tuple[str, ...]) -> str:
@@ -87,63 +79,23 @@ def one_of(pythons: tuple[str, ...]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def keras_version(facts: Facts, target: Target, policy: Policy) -> Iterator[Finding]:
-    """MR403 to MR406 and MR430: the writer's Keras against the target's."""
-    found = _keras_of(target.environment)
-    if found is None:
+_OURS_TO_OPEN = frozenset({"MR405", "MR406"})
+"""What ``modelreg``'s own loading gets round: a SavedModel through ``TFSMLayer``, HDF5 under another suffix."""
+
+
+def keras(facts: Facts, target: Target, policy: Policy) -> Iterator[Finding]:
+    """MR403 to MR408, MR413 to MR426, MR430: what the target's Keras makes of the file."""
+    reader = reader_of(target.environment)
+    if reader is None:
         if facts.container is not Container.OPAQUE:
             yield RULES["MR430"].found(
                 f"{target.name!r} has neither keras nor tensorflow; only its Python was judged",
                 severity=Severity.INFO if target.is_implied else None,
             )
         return
-    loading = policy.purpose is Purpose.LOAD
-    written = facts.keras_version or "an unknown version"
-    if facts.keras_major == 3 and found.major < 3 and facts.container in (Container.KERAS_HDF5, Container.KERAS_ZIP):
-        yield RULES["MR403"].found(
-            f"{facts.file} was written by Keras {written}; the target has {found}", where=facts.file
-        )
-    elif found.major >= 3 and facts.container is Container.SAVED_MODEL:
-        yield RULES["MR405"].found(
-            f"a SavedModel by TensorFlow {facts.tensorflow_version or '(not told)'}; load_model of {found} does not "
-            "read it",
-            severity=Severity.INFO if loading else None,
-        )
-    elif found.major >= 3 and facts.container is Container.KERAS_HDF5 and facts.file.endswith(".keras") and not loading:
-        yield RULES["MR406"].found(
-            f"{facts.file} is HDF5; {found} opens .keras as a zip archive only", where=facts.file
-        )
-    elif found.major >= 3 and (facts.keras_major or 3) < 3 and facts.container is Container.KERAS_ZIP:
-        yield RULES["MR404"].found(
-            f"{facts.file} was written by Keras {written}; the target has {found}", where=facts.file
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Keras:
-    """The Keras that ``import keras`` or ``tf.keras`` gives."""
-
-    label: str
-    major: int
-
-    def __str__(self) -> str:
-        return self.label
-
-
-def _keras_of(environment: Environment) -> _Keras | None:
-    if environment.keras:
-        return _Keras(f"Keras {environment.keras}", _numbers(environment.keras)[0])
-    if environment.tensorflow:
-        # TensorFlow carried or required Keras 2 up to 2.15, and requires Keras 3 since 2.16 (its release notes).
-        major = 3 if _numbers(environment.tensorflow) >= (2, 16) else 2
-        return _Keras(f"the Keras {major} of TensorFlow {environment.tensorflow}", major)
-    return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version; a text that starts with none counts as newest, so nothing old is assumed."""
-    match = re.match(r"\d{1,6}(?:\.\d{1,6})*", version, re.ASCII)
-    return tuple(int(part) for part in match[0].split(".")) if match else (999,)
+    for finding in load_findings(facts, reader, policy.provides or frozenset()):
+        is_ours = policy.purpose is Purpose.LOAD and finding.rule in _OURS_TO_OPEN
+        yield replace(finding, severity=Severity.INFO) if is_ours else finding
 
 
 _WATCHED = ("tensorflow", "keras", "h5py", "numpy", "ml-dtypes", "protobuf")

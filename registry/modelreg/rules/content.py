@@ -95,7 +95,7 @@ def lambda_place(path: str) -> str:
 
 def usefulness(facts: Facts, policy: Policy) -> Iterator[Finding]:
     """MR410 to MR412: what can be done with the artifact at all."""
-    loading = policy.purpose is Purpose.LOAD
+    loading = policy.purpose in (Purpose.LOAD, Purpose.DIAGNOSE)
     if facts.defects:
         return
     if facts.container.holds_weights_only:

@@ -26,6 +26,8 @@ class Purpose(enum.StrEnum):
     PUSH = "push"
     PULL = "pull"
     LOAD = "load"
+    DIAGNOSE = "diagnose"
+    """Whether ``keras.models.load_model(PATH, compile=False, safe_mode=False)`` works there, as the file is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ def test_a_lambda_is_found_at_any_nesting(outer: dict[str, object], path: str) -
 )  # fmt: skip
 def test_a_stored_function_is_found_in_every_form(holder: dict[str, object]) -> None:
     """Every place from which some Keras would run it."""
-    assert sequential(holder).lambdas == [LambdaCode("x", "s/x", ("3.8", "3.9"))]
+    (code,) = sequential(holder).lambdas
+    assert (code.layer, code.path, code.pythons) == ("x", "s/x", ("3.8", "3.9"))
 
 
 def test_bytecode_that_nobody_wrote_is_a_hazard() -> None:

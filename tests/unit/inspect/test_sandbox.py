@@ -16,7 +16,7 @@ import pytest
 
 from modelreg.errors import InspectionError, NotFoundError, UsageError
 from modelreg.facts import Container, DefectKind, Facts, HazardKind
-from modelreg.inspect import Entry, Inspector, inspect_path, worth_reading
+from modelreg.inspect import Entry, Inspector, inspect_path, sandbox, worth_reading
 from modelreg.inspect.confine import landlock_abi
 from modelreg.inspect.limits import MIB, ChildLimits
 from modelreg.inspect.reader import read_artifact
@@ -71,34 +71,100 @@ def test_a_folder_is_read_from_the_few_files_that_matter(models: Path) -> None:
     assert inspect_path(root).container is Container.SAVED_MODEL
 
 
-def test_one_inspector_reads_several_artifacts_each_in_a_fresh_child(models: Path) -> None:
-    """A child that one artifact took over never sees the next."""
+def reader_of(inspector: Inspector) -> int:
+    """The reader at work, once there is one, and once it has had the time to begin."""
+    deadline = time.monotonic() + 30
+    while (reader := inspector.reader_pid) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(1)
+    return reader
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_one_inspector_reads_several_artifacts_each_in_a_process_of_its_own(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one artifact took over never sees the next; what starts the readers stays, and leaves with the Inspector."""
+    numbers: list[int] = []
+    real = sandbox._Starter._number
+    monkeypatch.setattr(sandbox._Starter, "_number", lambda *given: (numbers.append(real(*given)), numbers[-1])[1])
+    names = ["py38/plain.h5", "py313/plain.keras", "tf220/plain.tflite", "onnx/plain.onnx"] * 2
     with Inspector() as inspector:
-        first_child = inspector.child_pid
-        names = ["py38/plain.h5", "py313/plain.keras", "py38/plain.h5"]
+        starter = inspector.starter_pid
         containers = [inspector.inspect([entry]).container for name in names for entry in opened(models / name)]
-        assert containers == [Container.KERAS_HDF5, Container.KERAS_ZIP, Container.KERAS_HDF5]
-        assert inspector.child_pid is None
-    assert first_child is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(first_child, 0)
+        assert (inspector.starter_pid, inspector.reader_pid) == (starter, None)
+    assert containers == [Container.KERAS_HDF5, Container.KERAS_ZIP, Container.TFLITE, Container.ONNX] * 2
+    readers = numbers[::2]
+    assert len({starter, *readers}) == 9
+    assert starter is not None
+    assert is_gone(starter)
+    assert all(map(is_gone, readers))
+
+
+def test_a_starter_that_died_is_replaced(models: Path) -> None:
+    """The request under way is an error of ours, not of the artifact; the next one is read."""
+    for entry in opened(models / "py38" / "plain.h5"):
+        with Inspector() as inspector:
+            first = inspector.inspect([entry])
+            assert inspector.starter_pid is not None
+            os.kill(inspector.starter_pid, signal.SIGKILL)
+            with pytest.raises(InspectionError):
+                inspector.inspect([entry])
+            assert inspector.inspect([entry]) == first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of processor time ends it")
+def test_no_reader_outlives_its_starter(endless: int) -> None:
+    """Not even where the starter is killed and cannot end it."""
+    found: list[int] = []
+
+    def kill() -> None:
+        found.append(reader_of(inspector))
+        assert inspector.starter_pid is not None
+        os.kill(inspector.starter_pid, signal.SIGKILL)
+
+    with Inspector() as inspector:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(InspectionError, match="ended"):
+            inspector.inspect_entries([Entry("m.h5", ENDLESS_SIZE_BYTES, endless)])
+        killer.join()
+    deadline = time.monotonic() + 10
+    while not is_gone(found[0]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert is_gone(found[0])
+
+
+def test_each_artifact_has_limits_of_its_own(endless: int, models: Path) -> None:
+    """One that uses up its time takes none of the next one's."""
+    with Inspector(child_limits=ChildLimits(cpu_s=1)) as inspector:
+        for _ in range(2):
+            facts = inspector.inspect_entries([Entry("m.h5", ENDLESS_SIZE_BYTES, endless)])
+            assert [defect.kind for defect in facts.defects] == [DefectKind.READER_TIMED_OUT]
+        for entry in opened(models / "py38" / "plain.h5"):
+            assert inspector.inspect([entry]).defects == ()
 
 
 def test_leaving_an_inspector_unused_leaves_no_process() -> None:
     """Killed and reaped, also when it had nothing to do."""
     with Inspector(expect_hdf5=True) as inspector:
-        child = inspector.child_pid
-    assert child is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(child, 0)
+        starter = inspector.starter_pid
+    assert starter is not None
+    assert is_gone(starter)
 
 
 def test_a_child_that_is_killed_while_reading_is_a_defect(endless: int) -> None:
     """The parent goes on and says by which signal."""
     with Inspector() as inspector:
-        child = inspector.child_pid
-        assert child is not None
-        killer = threading.Timer(1.5, os.kill, (child, signal.SIGKILL))
+        killer = threading.Thread(target=lambda: os.kill(reader_of(inspector), signal.SIGKILL))
         killer.start()
         facts = inspector.inspect_entries([Entry("m.h5", ENDLESS_SIZE_BYTES, endless)])
         killer.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelreg.findings import Finding, Kind, Severity
+from modelreg.findings import Finding, Kind, Outcome, Severity
 
 _KINDS = {
     "1": Kind.CORRUPT,
@@ -37,10 +37,16 @@ class Rule:
         return _KINDS[self.id[2]]
 
     def found(
-        self, message: str, *, where: str | None = None, fix: str | None = None, severity: Severity | None = None
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        fix: str | None = None,
+        severity: Severity | None = None,
+        outcome: Outcome | None = None,
     ) -> Finding:
         """A finding of this rule with its default severity, before any policy is applied."""
-        return Finding(self.id, self.kind, severity or self.severity, message, where, fix or self.fix)
+        return Finding(self.id, self.kind, severity or self.severity, message, where, fix or self.fix, outcome)
 
 
 def refuse(rule_id: str, title: str, meaning: str, example: str, fix: str, *, fixed: bool = False) -> Rule:

@@ -45,7 +45,7 @@ RULES = (
         "TensorFlow before 2.12 wrote HDF5 under any name. Keras 3 opens .keras as a zip only and says 'File not "
         "found'.",
         "model.keras is HDF5; the target has Keras 3.15.1.",
-        "rename it to .h5 and push it again",
+        "rename it to .h5, and push it again under that name",
     ),
     warn(
         "MR407",
@@ -53,6 +53,15 @@ RULES = (
         "The model has bytecode, and whether it runs depends on the Python version.",
         "requirements.txt does not say which Python it is for.",
         "write FILE@3.11, or a line '# python==3.11.7' in the file",
+    ),
+    refuse(
+        "MR408",
+        "A .keras archive that the target does not open",
+        "The zip archive came with Keras 2.12; Kerases before it take the file for damaged HDF5 or for a folder "
+        "that is "
+        "not there. Later ones open it only under the suffix .keras.",
+        "model.keras is a zip archive; the Keras of TensorFlow 2.8.4 reads HDF5 and SavedModel only.",
+        "install Keras 2.12 or later there, or save the model as .h5",
     ),
     warn(
         "MR410",
@@ -75,6 +84,66 @@ RULES = (
         "model.tflite is a TFLite model.",
         "tf.lite.Interpreter(model_path=...) or onnxruntime.InferenceSession(...)",
     ),
+    refuse(
+        "MR413",
+        "A class that the target's Keras does not have",
+        "The configuration names a class or function that belongs to Keras, but not to that release: it left, was "
+        "renamed, or came later. Loading fails with 'Unknown layer' or 'Could not locate class'.",
+        "layer 'act' (ThresholdedReLU) is not in Keras 3.15.1: in Keras 2.2.0 to 2.15.0.",
+        "modelreg repair FILE -o OUT --target TARGET, or load it with a Keras that has the class",
+    ),
+    refuse(
+        "MR414",
+        "An argument that the target's Keras does not accept",
+        "The layer's configuration has an argument that its class does not take in that release. Loading fails with "
+        "'Unrecognized keyword arguments', even where the value is the default.",
+        "layer 'lstm' (LSTM) has the argument 'time_major' (False), which Keras 3.15.1 does not accept (removed in "
+        "Keras 3.0.0).",
+        "modelreg repair FILE -o OUT --target TARGET drops arguments that do nothing",
+    ),
+    refuse(
+        "MR415",
+        "A module that the target's Keras does not have",
+        "The .keras format names the module of every class. Keras moved its modules between releases, and a file that "
+        "names an old one fails with 'its parent module ... cannot be imported'.",
+        "layer 'model' (Functional) comes from the module 'keras.src.engine.functional', which Keras 3.15.1 does not "
+        "have.",
+        "modelreg repair FILE -o OUT --target TARGET renames modules",
+    ),
+    refuse(
+        "MR416",
+        "A layer inside a wrapper, in the old dialect",
+        "Keras 3 translates the layers of an old HDF5 model, but not those inside TimeDistributed, Bidirectional, RNN "
+        "and other wrappers.",
+        "layer 'sq' (Lambda) is written without its module.",
+        "modelreg repair FILE -o OUT --target TARGET, or load it with tf-keras",
+    ),
+    refuse(
+        "MR417",
+        "A Lambda uses names that the loader does not give it",
+        "A Lambda's code is stored without the modules and helper functions that it uses. Keras 3 never provides any; "
+        "Keras 2 provides those of the module that the Lambda was defined in, if it is imported there.",
+        "layer 'norm' uses 'tf', which Keras 3.15.1 never gives to a Lambda's code.",
+        "modelreg repair FILE -o OUT turns the Lambda into a registered function of a module that imports them",
+    ),
+    refuse(
+        "MR418",
+        "A Lambda whose values were lost or cannot be given back",
+        "Default values, keyword-only defaults and captured objects are stored incompletely, or in a form that the "
+        "loader passes on wrongly.",
+        "layer 'shift' has default values (3.0), which Keras 3.15.1 passes to Python as a list.",
+        "modelreg repair FILE -o OUT turns the Lambda into a registered function with its values written out",
+    ),
+    refuse(
+        "MR419",
+        "A model put together otherwise",
+        "The way in which inputs, outputs or connections are written changed between releases, and the target's Keras "
+        "reads them as something else.",
+        "the model has no input layer, and Keras 3.15.1 takes the batch_input_shape of its first layer for the "
+        "shape of "
+        "one sample.",
+        "modelreg repair FILE -o OUT --target TARGET, or load it with the Keras that wrote it",
+    ),
     warn(
         "MR420",
         "Custom objects that the loader must provide",
@@ -91,6 +160,72 @@ RULES = (
         "loss 'custom_loss'",
         "load with compile=False, or pass custom_objects",
     ),
+    refuse(
+        "MR422",
+        "Weights that do not find their layers",
+        "The archive's groups of weights are named after the model's structure, and the naming changed between "
+        "releases. Loading fails with 'expected 2 variables, but received 0' or 'objects could not be loaded'.",
+        "Keras 2.13.1 keeps the weights under '_layer_checkpoint_dependencies', and Keras 2.15.0 looks for them under "
+        "'layers'.",
+        "load it with the Keras that wrote it and save it as .h5",
+    ),
+    refuse(
+        "MR423",
+        "Loads, and predicts other numbers",
+        "A function that the model uses is defined otherwise in the target's Keras. Nothing fails; the predictions are "
+        "wrong.",
+        "layer 'lstm' uses 'hard_sigmoid', which Keras 3.15.1 defines as relu6(x + 3) / 6.",
+        "load it with the Keras line that wrote it; check with golden predictions: modelreg replay REF",
+    ),
+    warn(
+        "MR424",
+        "Training cannot be resumed there",
+        "A loss, metric or optimizer of the file is not restored by the target's Keras, so that load_model fails "
+        "unless "
+        "it is told not to compile.",
+        "the loss is the bare name 'mse', which Keras 3.15.1 does not restore from HDF5.",
+        "load_model(PATH, compile=False), then compile again",
+        escalates=False,
+    ),
+    refuse(
+        "MR425",
+        "A dtype policy that the target's Keras does not know",
+        "Mixed precision is written as an object in the layer's dtype, of another class in Keras 2 and 3.",
+        "layer 'dense' has the dtype policy 'Policy', which Keras 3.15.1 does not know.",
+        "modelreg repair FILE -o OUT --target TARGET, or load it with tf-keras",
+    ),
+    refuse(
+        "MR426",
+        "h5py too new for that Keras",
+        "Keras before 2.4 decodes attributes that h5py 3 has decoded already: ''str' object has no attribute "
+        "'decode''.",
+        "h5py 3.1.0 with Keras 2.3.1.",
+        "pip install 'h5py<3' there",
+    ),
+    refuse(
+        "MR427",
+        "A graph that the target's TensorFlow cannot run",
+        "A SavedModel holds operations by name. One that the target's TensorFlow does not have, or a graph that "
+        "demands "
+        "a newer runtime, fails with 'Op type not registered'.",
+        "The graph uses DisableCopyOnRead, which TensorFlow 2.8.4 does not have.",
+        "install the TensorFlow that wrote it, or the package that registers the operation",
+    ),
+    refuse(
+        "MR428",
+        "Loads nowhere, not even where it was written",
+        "The writer saved something that its own loader does not read back. It can be mended now, while the model is "
+        "still at hand.",
+        "layer 'not_equal' (NotEqual) is an operation that Keras 3's HDF5 writer saves and no Keras loads.",
+        "save it as .keras",
+    ),
+    warn(
+        "MR429",
+        "Written with another backend",
+        "Kernels and layouts differ between backends (Theano flips convolutions; PyTorch and JAX round otherwise).",
+        "Written with theano; the target uses tensorflow.",
+        "check with golden predictions, or convert the weights once and save again",
+    ),
     warn(
         "MR430",
         "The target has no Keras",
@@ -105,5 +240,20 @@ RULES = (
         "Versions differ in a way that is not known to break anything.",
         "numpy: 1.26.4 at push, 2.4.6 in the target",
         "nothing to do",
+    ),
+    refuse(
+        "MR440",
+        "Predictions differ from those at push",
+        "The golden predictions that were stored at push were computed again, and are not the same within the "
+        "tolerance.",
+        "output 'dense_1' differs by 0.031 at most; the tolerance is 0.00001.",
+        "load it with the environment that it was pushed from: modelreg show REF",
+    ),
+    warn(
+        "MR441",
+        "Golden predictions could not be replayed",
+        "The model did not load or run in the interpreter that was asked, so nothing can be said of its numbers.",
+        "python3.9 raised ImportError: no module named tensorflow.",
+        "modelreg replay REF --python EXE with an interpreter that has Keras",
     ),
 )

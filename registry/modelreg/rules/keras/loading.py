@@ -1,0 +1,59 @@
+"""Plays ``load_model`` through on facts: every reason why it goes wrong with one reader, in the order of loading."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from modelreg.configuration import parse_configuration
+from modelreg.configuration.walk import Node, TooDeepError, walk_model, walk_training
+from modelreg.errors import DocumentError
+from modelreg.facts import Container, Facts
+from modelreg.findings import Finding
+from modelreg.rules.catalogue import RULES
+from modelreg.rules.keras.door import door_troubles
+from modelreg.rules.keras.lambdas import lambda_troubles, output_shape_troubles
+from modelreg.rules.keras.numbers import number_troubles
+from modelreg.rules.keras.objects import object_troubles
+from modelreg.rules.keras.reader import Reader
+from modelreg.rules.keras.structure import structure_troubles
+from modelreg.rules.keras.training import training_troubles
+from modelreg.rules.keras.trouble import Trouble
+from modelreg.rules.keras.weights import weight_troubles
+
+_JUDGED = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP})
+"""Containers whose configuration is what gets loaded; a SavedModel's layers are graph functions too."""
+
+
+def load_findings(facts: Facts, reader: Reader, provided: Collection[str]) -> Iterator[Finding]:
+    """What loading the artifact with ``reader`` runs into."""
+    if facts.defects:
+        return
+    try:
+        nodes = _nodes(facts)
+    except (DocumentError, TooDeepError) as error:
+        yield RULES["MR308"].found(f"{facts.file}: the configuration was not judged: {error}", where=facts.file)
+        return
+    yield from (trouble.finding() for trouble in load_troubles(facts, nodes, reader, provided))
+
+
+def _nodes(facts: Facts) -> Sequence[Node]:
+    if facts.container not in _JUDGED:
+        return ()
+    nodes = list(walk_model(parse_configuration(facts.config))) if facts.config else []
+    if facts.training_config:
+        nodes += walk_training(parse_configuration(facts.training_config))
+    return nodes
+
+
+def load_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader, provided: Collection[str]) -> Sequence[Trouble]:
+    """The same as values; those that make the container unreadable as a whole come first."""
+    content = [
+        *object_troubles(nodes, reader, provided),
+        *structure_troubles(nodes, reader),
+        *lambda_troubles(facts, reader, provided),
+        *output_shape_troubles(nodes, reader),
+        *weight_troubles(facts, nodes, reader),
+        *number_troubles(facts, nodes, reader),
+        *training_troubles(facts, nodes, reader, provided),
+    ]
+    return [*door_troubles(facts, reader, content), *content]

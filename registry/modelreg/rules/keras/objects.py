@@ -1,0 +1,221 @@
+"""Whether a target's Keras knows every class, function, module and argument of a configuration.
+
+Sources: ``keras/src/saving/serialization_lib.py`` and ``keras/src/legacy/saving/saving_utils.py`` (3.15),
+``keras/src/saving/legacy/serialization.py`` (2.15), ``keras/utils/generic_utils.py`` (2.3); which classes and
+arguments each release has is data (``keras_tables``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from modelreg.configuration.walk import FUNCTION, LAMBDA, TRAINING_ROLES, Node, role_of
+from modelreg.findings import Outcome
+from modelreg.rules.keras.reader import Reader
+from modelreg.rules.keras.trouble import Trouble
+from modelreg.rules.keras_tables import Entry, argument_history, history
+
+_MODELS = frozenset({"Functional", "Model", "Sequential", "Network"})
+_GRAMMAR = frozenset({LAMBDA, "__tuple__", "__numpy__", "__tensor__", "__keras_tensor__", "__typespec__", "__slice__"})
+_LEGACY_LAMBDA_ARGUMENTS = frozenset({"module", "function_type", "output_shape_type", "output_shape_module"})
+"""What ``model_from_config`` of Keras 3 takes away from a Lambda of Keras 2 (``LAMBDA_DEP_ARGS``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a reader resolves one object: the entry, or the reason why it does not."""
+
+    entry: Entry | None = None
+    trouble: Trouble | None = None
+
+
+def object_troubles(nodes: Sequence[Node], reader: Reader, provided: Collection[str]) -> Iterator[Trouble]:
+    """Everything in the model's own configuration that this reader stumbles over; training is left out."""
+    for node in nodes:
+        if node.role in TRAINING_ROLES or _is_provided(node, provided) or node.class_name in _GRAMMAR:
+            continue
+        found = resolve(node, reader)
+        if found.trouble is not None:
+            yield found.trouble
+        elif found.entry is not None:
+            yield from _argument_troubles(node, found.entry, reader)
+
+
+def _is_provided(node: Node, provided: Collection[str]) -> bool:
+    names = (node.class_name, node.bare_name, node.registered_name, node.function_name)
+    return any(name in provided for name in names if name)
+
+
+def resolve(node: Node, reader: Reader) -> Found:
+    """What ``reader`` takes ``node`` for.  A custom object gives neither entry nor trouble: that is MR420."""
+    if node.class_name == FUNCTION:
+        return _function(node, str(node.function_name), reader)
+    if node.is_name:
+        return _function(node, node.class_name, reader)
+    if node.key == "dtype":
+        return _policy(node, reader)
+    if node.role == "layer":
+        return _layer(node, reader)
+    return _part(node, reader)
+
+
+def speaks_version3(node: Node, reader: Reader) -> bool:
+    """Whether ``reader`` looks this layer up by module and not by name alone.
+
+    Keras 3 takes a layer without a module for legacy, but only as a model's own; what stands inside a wrapper goes
+    through ``serialization_lib`` (``Wrapper.from_config``, ``Bidirectional.from_config``, ``RNN.from_config``).
+    """
+    if node.parent is None:
+        return node.has_module
+    if reader.is_keras3:
+        return node.has_module or node.key != "layers"
+    return node.has_module and reader.reads_zip
+
+
+def _layer(node: Node, reader: Reader) -> Found:
+    name = node.bare_name
+    if not speaks_version3(node, reader):
+        entry = reader.release.legacy("layer", name)
+        return Found(entry) if entry else _absent(node, "layer", name, reader)
+    if node.module is None:
+        return _without_module(node, reader)
+    entry = reader.release.imported(node.module, name)
+    if entry is not None:
+        return Found(entry)
+    if not _is_kerases(node.module):
+        return Found()
+    if not reader.release.has_module(node.module):
+        return Found(trouble=_module_gone(node, reader))
+    return _absent(node, "layer", name, reader)
+
+
+def _without_module(node: Node, reader: Reader) -> Found:
+    if node.has_module or not history("layer", node.bare_name):
+        return Found()  # a null module is a custom object's
+    return Found(
+        trouble=Trouble(
+            "MR416",
+            f"{_said(node)} is written without its module, as Keras before 2.13 does, and {reader} looks up layers "
+            "inside a wrapper by module only",
+            place(node),
+            Outcome.LOAD_ERROR,
+        )
+    )
+
+
+def _is_kerases(module: str) -> bool:
+    return module.partition(".")[0] in ("keras", "tf_keras", "tensorflow")
+
+
+def _module_gone(node: Node, reader: Reader) -> Trouble:
+    return Trouble(
+        "MR415",
+        f"{_said(node)} comes from the module {node.module!r}, which {reader} does not have",
+        place(node),
+        Outcome.LOAD_ERROR,
+    )
+
+
+def _part(node: Node, reader: Reader) -> Found:
+    """An initializer, regularizer, constraint or activation with its arguments."""
+    if node.role not in ("initializer", "regularizer", "constraint", "activation"):
+        return Found()
+    if node.has_module and reader.reads_zip and node.module is not None:
+        entry = reader.release.imported(node.module, node.bare_name)
+        if entry is not None:
+            return Found(entry)
+    role = node.role
+    entry = reader.release.legacy(role, node.bare_name)
+    if entry is None and role == "activation":
+        entry = reader.release.legacy("layer", node.bare_name)
+    return Found(entry) if entry else _absent(node, role, node.bare_name, reader)
+
+
+def _function(node: Node, name: str, reader: Reader) -> Found:
+    role = node.role or "object"
+    if role not in ("initializer", "regularizer", "constraint", "activation"):
+        return Found()
+    entry = reader.release.legacy(role, name)
+    if entry is None and role == "activation":
+        entry = reader.release.legacy("layer", name)
+    return Found() if entry else _absent(node, role, name, reader)
+
+
+def _policy(node: Node, reader: Reader) -> Found:
+    """A dtype policy: a dict under ``dtype``."""
+    entry = reader.release.by_name(node.bare_name)
+    if entry is not None:
+        return Found(entry)
+    return Found(
+        trouble=Trouble(
+            "MR425",
+            f"layer {node.layer!r} has the dtype policy {node.bare_name!r}, which {reader} does not know",
+            place(node),
+            Outcome.LOAD_ERROR,
+        )
+    )
+
+
+def _absent(node: Node, role: str, name: str, reader: Reader) -> Found:
+    """A name that this reader lacks: another release's, or a custom object's, of which MR420 speaks."""
+    known = history(role, name)
+    if not known:
+        return Found()
+    return Found(
+        trouble=Trouble(
+            "MR413",
+            f"{_said(node, role, name)} is not in {reader}: {known}",
+            place(node),
+            Outcome.LOAD_ERROR,
+        )
+    )
+
+
+def _argument_troubles(node: Node, entry: Entry, reader: Reader) -> Iterator[Trouble]:
+    if entry.open or node.bare_name in _MODELS or isinstance(node.config, list):
+        return
+    unknown = [name for name in node.arguments if not _accepts(node, name, entry, reader)]
+    for name in unknown:
+        value = node.arguments[name]
+        yield Trouble(
+            "MR414",
+            f"{_said(node)} has the argument {name!r} ({_shown(value)}), which {reader} does not accept"
+            + _argument_history(entry, name),
+            place(node),
+            Outcome.LOAD_ERROR,
+        )
+
+
+def _accepts(node: Node, name: str, entry: Entry, reader: Reader) -> bool:
+    if name in entry.arguments or name in entry.drops or role_of(name) == "layer":
+        return True
+    if not reader.is_keras3 or speaks_version3(node, reader):
+        return False
+    if node.bare_name == "Lambda" and name in _LEGACY_LAMBDA_ARGUMENTS:
+        return True
+    return name == "batch_input_shape"
+
+
+def _argument_history(entry: Entry, name: str) -> str:
+    """`` (removed in Keras 3.0.0)``, or nothing where the tables do not know the argument."""
+    told = argument_history(entry.role, entry.name, name)
+    return f" ({told})" if told else ""
+
+
+def place(node: Node) -> str | None:
+    """Where an object sits, as findings say it."""
+    if not node.path:
+        return None
+    return f"layer {node.path!r} ({node.bare_name})" if node.is_layer else f"layer {node.path!r}"
+
+
+def _said(node: Node, role: str | None = None, name: str | None = None) -> str:
+    if node.is_layer:
+        return f"layer {node.layer!r} ({node.bare_name})"
+    return f"{role or node.role} {name or node.bare_name!r} of layer {node.layer!r}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
