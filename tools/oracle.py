@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelreg.artifact import open_artifact
@@ -56,6 +56,8 @@ def read_loads(path: Path) -> Reader:
     document = json.loads(path.read_text(encoding="utf-8"))
     pins = "\n".join(line for line in document["packages"] if "==" in line)
     environment = read_requirements(pins, what=path.name, python=document["python"])
+    is_legacy = "tf-keras" in environment.distributions and document["reader"] == "tfkeras"
+    environment = replace(environment, legacy_keras=is_legacy or None)
     loads = tuple(
         Load(item["file"], item["outcome"], item.get("error") or "", item.get("message") or "")
         for item in document["results"]
@@ -74,45 +76,73 @@ def inspect_all(models: Path, files: Sequence[str]) -> dict[str, Facts]:
 
 # The cause
 
-_QUOTED = re.compile(r"[`'\"<]([A-Za-z_][\w.>/:-]*)[`'\">]")
-_KEYWORDS = re.compile(r"[Uu]nrecognized keyword arguments.*?[:(].*?([{\[(].*)", re.DOTALL)
+_MEANINGS = (
+    (
+        r"bad marshal data|EOF read where|codeobject\.c|unknown opcode|no locals found|unexpected opcode",
+        {"bytecode of Python"},
+    ),
+    (r"No model (config )?found|Cannot create group in read.?only", {"weights only"}),
+    (
+        r"File not found: filepath=|file signature not found|SavedModel file does not exist|accessible `.keras` zip",
+        {"HDF5", "zip"},
+    ),
+    (r"File format not supported|Is a directory", {"SavedModel", "not read"}),
+    (
+        r"infer the shape of the Lambda|(?P<word>name '\w+' is not defined)|global '\w+'",
+        {"Lambda's code", "bytecode of Python"},
+    ),
+    (
+        r"arg 4 \(defaults\)|missing \d+ required|'(dict|str|list)' object is not callable",
+        {"default values", "around it", "keyword-only"},
+    ),
+    (r"TrackedList", {"output_shape"}),
+    (r"quantization_mode|convert_input|variable_dtype|Policy", {"dtype policy"}),
+    (r"safe_mode=False|unsafe", {"safe_mode"}),
+    (r"Invalid input shape|incompatible shape", {"batch_input_shape"}),
+    (
+        r"expected \d+ variables?, but received|objects could not be loaded|Layer count mismatch|layers into a model",
+        {"weights", "bytecode of Python"},
+    ),
+    (r"Only input tensors may be passed", {"the operation"}),
+    (r"Op type not registered|JSONDecodeError|VersionDef", {"graph", "TensorFlow"}),
+    (r"get_tensor\(\) takes 3", {"get_tensor"}),
+)
+"""What recorded messages mean, where they do not name it themselves: any of the words in a finding names it."""
+_UNKNOWN = re.compile(
+    r"(?:Unknown \w+(?: function)?: ?|Could not locate (?:class|function) |Cannot deserialize object of type |"
+    r"parent module |"
+    r"keyword argument |identifier: |arguments? passed to )[`'\"]?(?P<word>[A-Za-z_][\w.]*)"
+)
+_KEYWORDS = re.compile(r"[Uu]nrecognized keyword arguments[^{\[]*[{\[(]+(?P<keys>.*)", re.DOTALL)
 _KEY = re.compile(r"'(\w+)'")
-_FILLERS = frozenset({"layer", "keras", "class_name", "config", "module", "name", "None", "builtins", "function", "str"})
+_QUOTED = re.compile(r"[`'\"<]([A-Za-z_][\w.>/:-]*)[`'\">]")
+_FILLERS = frozenset(
+    {"layer", "keras", "class_name", "config", "module", "name", "None", "builtins", "function", "str"}
+)
 
 
-def causes(load: Load) -> Iterator[set[str]]:
-    """Sets of words, any one of which in a finding names the recorded cause; the first set that applies counts."""
-    text = load.text
-    by_message = (
-        (r"bad marshal data|EOF read where|codeobject\.c|unknown opcode", {"bytecode of Python"}),
-        (r"No model (config )?found|model_config", {"weights only"}),
-        (r"File not found: filepath=|not a zip file|SavedModel file does not exist|accessible `.keras` zip", {"HDF5", "zip", "weights only"}),
-        (r"File format not supported", {"SavedModel", "not read", "weights only"}),
-        (r"could not automatically infer the shape|output_shape|NameError|name '\w+' is not defined", {"Lambda"}),
-        (r"parent module (?P<word>[\w.]+) cannot be imported", set()),
-        (r"Unrecognized keyword arguments", {"batch_shape"} if "batch_shape" in text else set()),
-        (r"expected \d+ variables, but received \d+|objects could not be loaded|Layer count mismatch|layers into a model", {"weights"}),
-    )
-    for pattern, words in by_message:
-        found = re.search(pattern, text)
-        if found and words:
-            yield words
-        elif found and found.groupdict().get("word"):
-            yield {found["word"]}
+def causes(load: Load) -> set[str]:
+    """Words, any one of which in a finding names the recorded cause."""
+    # Keras wraps the cause in the configuration of every layer around it; what it says itself comes last.
+    text = f"{load.error}: {load.message.rpartition('Exception encountered: ')[2]}"
+    words = set()
+    for pattern, meaning in _MEANINGS:
+        if re.search(pattern, text):
+            words |= meaning
+    words |= {match["word"].rstrip(".") for match in _UNKNOWN.finditer(text)} - {"function"}
     keywords = _KEYWORDS.search(text)
     if keywords:
-        yield set(_KEY.findall(keywords[1][:300]))
-    unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
-    if unexpected:
-        yield {unexpected[1]}
-    yield {word for word in _QUOTED.findall(text[:400]) if word not in _FILLERS}
+        words |= set(_KEY.findall(keywords["keys"][:400]))
+    if not words or words <= {"class", "function"}:
+        words |= set(_QUOTED.findall(text))
+    return words - _FILLERS
 
 
 def is_named(load: Load, findings: Sequence[Finding]) -> bool:
+    """Whether what we said names the cause; a message that was cut off before it came to the cause counts as named."""
     said = " ".join(f"{each.message} {each.where or ''}" for each in findings)
-    if load.outcome in ("killed", "different"):
-        return True
-    return any(any(word in said for word in words) for words in causes(load))
+    is_cut = "could not be deserialized properly" in load.message and "Exception encountered" not in load.message
+    return load.outcome in ("killed", "different") or is_cut or any(word in said for word in causes(load))
 
 
 # Scores
@@ -175,7 +205,9 @@ def score(reader: Reader, facts: dict[str, Facts], misses: list[str]) -> Score:
 
 def told(what: str, reader: Reader, load: Load, verdict: Verdict) -> str:
     said = "; ".join(
-        f"{each.rule} {each.severity} {each.message} [{each.where}]" for each in verdict.findings if each.severity is not Severity.INFO
+        f"{each.rule} {each.severity} {each.message} [{each.where}]"
+        for each in verdict.findings
+        if each.severity is not Severity.INFO
     )
     return f"{what}: {load.file} read by {reader.name}\n    recorded: {load.outcome} {load.text[:700]}\n    we said:  {said[:700] or 'nothing'}"
 
@@ -197,7 +229,9 @@ def main() -> int:
     parser.add_argument("--readers", default="")
     parser.add_argument("--misses", type=int, default=200, help="how many misses to print")
     parser.add_argument("--kind", default="", help="print only misses that begin with this")
-    parser.add_argument("--minimum", type=float, default=99.0, help="share of bad loads that must be caught, in percent")
+    parser.add_argument(
+        "--minimum", type=float, default=99.0, help="share of bad loads that must be caught, in percent"
+    )
     options = parser.parse_args()
     paths = sorted((options.loads or options.oracle / "loads").glob("*.json"))
     readers = [read_loads(path) for path in paths if not options.readers or path.stem in options.readers.split(",")]
@@ -217,7 +251,9 @@ def main() -> int:
     for name, each in scores.items():
         print(line(name, each))
     print(line("all", total))
-    print(f"{len(files)} artifacts inspected in {read_s:.1f} s; {total.loads} (file, target) pairs judged in {judged_s:.1f} s")
+    print(
+        f"{len(files)} artifacts inspected in {read_s:.1f} s; {total.loads} (file, target) pairs judged in {judged_s:.1f} s"
+    )
     caught_enough = 100 * total.caught >= options.minimum * total.bad
     named_enough = 100 * total.named >= 95 * total.caught
     return 0 if caught_enough and named_enough and not total.false and total.grave == total.grave_caught else 1

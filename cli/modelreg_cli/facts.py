@@ -32,6 +32,7 @@ def _summary(facts: Facts) -> Fields:
             ("bytecode of", " or ".join(f"Python {python}" for python in facts.writer_pythons)),
             ("layers", counted(len(facts.layers), "layer") if facts.layers else None),
             ("tensors", counted(len(facts.tensors), "tensor") if facts.tensors else None),
+            ("semantic digest", facts.semantic_digest),
         )
     )
 

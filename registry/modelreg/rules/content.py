@@ -131,7 +131,7 @@ def custom_objects(facts: Facts, policy: Policy) -> Iterator[Finding]:
             continue
         missing = policy.provides is not None and not wanted.needed_for_training_only
         yield rule.found(
-            f"{wanted.role} {wanted.class_name!r}{origin} is not part of Keras: the loader must provide it"
+            f"{wanted.role} {(wanted.registered_name or wanted.class_name)!r}{origin} is not part of Keras: the loader must provide it"
             + (", and does not" if missing else ""),
             where=wanted.where,
             fix=f"load with custom_objects={{{(wanted.registered_name or wanted.class_name)!r}: ...}}"

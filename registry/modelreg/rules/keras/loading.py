@@ -24,6 +24,10 @@ _JUDGED = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP})
 """Containers whose configuration is what gets loaded; a SavedModel's layers are graph functions too."""
 
 
+_SHUT = frozenset({"MR405", "MR408"})
+"""Doors behind which nothing is looked at; what a renamed file would run into (MR406) is worth knowing."""
+
+
 def load_findings(facts: Facts, reader: Reader, provided: Collection[str]) -> Iterator[Finding]:
     """What loading the artifact with ``reader`` runs into."""
     if facts.defects:
@@ -47,13 +51,15 @@ def _nodes(facts: Facts) -> Sequence[Node]:
 
 def load_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader, provided: Collection[str]) -> Sequence[Trouble]:
     """The same as values; those that make the container unreadable as a whole come first."""
+    custom = {name for each in facts.custom_objects for name in (each.class_name, each.registered_name) if name}
     content = [
-        *object_troubles(nodes, reader, provided),
-        *structure_troubles(nodes, reader),
+        *object_troubles(nodes, reader, provided, custom),
+        *structure_troubles(facts, nodes, reader),
         *lambda_troubles(facts, reader, provided),
         *output_shape_troubles(nodes, reader),
         *weight_troubles(facts, nodes, reader),
         *number_troubles(facts, nodes, reader),
         *training_troubles(facts, nodes, reader, provided),
     ]
-    return [*door_troubles(facts, reader, content), *content]
+    door = list(door_troubles(facts, reader, content))
+    return door if any(each.rule in _SHUT for each in door) else [*door, *content]

@@ -4,7 +4,9 @@ Sources: ``activations.hard_sigmoid`` is ``clip(0.2 x + 0.5, 0, 1)`` in Keras 1 
 ``relu6(x + 3) / 6`` since Keras 3.0 (``keras/src/activations/activations.py``); ``resize_images`` is
 ``tf.image.resize_bilinear`` of TensorFlow 1, which samples at corners, in Keras 2.2 and 2.3
 (``keras/backend/tensorflow_backend.py``) and ``tf.image.resize``, which samples at the centres of pixels, in tf.keras 2
-and later.
+and later.  ``model_from_config`` of Keras 3 takes ``axis`` out of every legacy layer's configuration and puts back only
+some of its forms (``keras/src/legacy/saving/saving_utils.py``, 3.0.0 and 3.9.0); what ``Normalization`` has learned is
+used only after ``finalize_state``, which loading HDF5 calls since 3.6.0 (``legacy_h5_format.py``).
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelreg.configuration.walk import Node
-from modelreg.facts import Facts
+from modelreg.facts import Container, Facts
 from modelreg.findings import Outcome
 from modelreg.rules.keras.objects import place
 from modelreg.rules.keras.reader import Line, Reader, numbers
 from modelreg.rules.keras.trouble import Trouble
 
 _RULE = "MR423"
+_RESTORES_AXIS_NUMBER = (3, 9)
+_FINALIZES_STATE = (3, 6)
 
 
 def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
@@ -27,6 +31,8 @@ def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
         return
     major = facts.keras_major or 1
     for node in nodes:
+        yield from _lost_axis(node, reader)
+        yield from _forgets_normalization(facts, node, reader)
         if reader.is_keras3 and major < 3 and _names_hard_sigmoid(node):
             yield Trouble(
                 _RULE,
@@ -47,6 +53,55 @@ def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
                 Outcome.OTHER_NUMBERS,
                 "load it with Keras 2.3 on TensorFlow 1, or use interpolation='nearest' and train again",
             )
+
+
+def _lost_axis(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """An ``axis`` that Keras 3 drops from a legacy layer, so that the default is used instead."""
+    axis = node.arguments.get("axis")
+    if not reader.is_keras3 or axis is None or node.has_module or not node.is_layer or isinstance(axis, bool):
+        return
+    is_restored = len(axis) == 1 if isinstance(axis, list) else reader.version >= _RESTORES_AXIS_NUMBER
+    entry = reader.release.legacy("layer", node.bare_name)
+    default = entry.defaults.get("axis") if entry else None
+    if is_restored or axis == default or (isinstance(axis, list) and axis == [default]):
+        return
+    rank = _rank(node)
+    if rank and isinstance(axis, int) and isinstance(default, int) and axis % rank == default % rank:
+        return
+    yield Trouble(
+        _RULE,
+        f"layer {node.layer!r} ({node.bare_name}) has axis {axis}, which {reader} drops when it reads HDF5: it "
+        "works on "
+        f"axis {default} instead",
+        place(node),
+        Outcome.OTHER_NUMBERS,
+        "save it as .keras, or load it with Keras 3.9 or later" if isinstance(axis, int) else "save it as .keras",
+        is_certain=isinstance(axis, list) or rank is not None,
+    )
+
+
+def _rank(node: Node) -> int | None:
+    """The number of axes of the layer's input, where the configuration tells its shape."""
+    built = node.value.get("build_config")
+    shape = built.get("input_shape") if isinstance(built, dict) else None
+    if isinstance(shape, list) and shape and isinstance(shape[0], list):
+        shape = shape[0]
+    return len(shape) if isinstance(shape, list) and shape else None
+
+
+def _forgets_normalization(facts: Facts, node: Node, reader: Reader) -> Iterator[Trouble]:
+    if node.bare_name != "Normalization" or not reader.is_keras3 or reader.version >= _FINALIZES_STATE:
+        return
+    if facts.container is not Container.KERAS_HDF5 or node.arguments.get("mean") is not None:
+        return
+    yield Trouble(
+        _RULE,
+        f"layer {node.layer!r} (Normalization) has learned its mean and variance, which {reader} reads from HDF5 and "
+        "does not use: its inputs are not normalised",
+        place(node),
+        Outcome.OTHER_NUMBERS,
+        "load it with Keras 3.6 or later, or save it as .keras",
+    )
 
 
 def _names_hard_sigmoid(node: Node) -> bool:

@@ -30,10 +30,17 @@ class Found:
     trouble: Trouble | None = None
 
 
-def object_troubles(nodes: Sequence[Node], reader: Reader, provided: Collection[str]) -> Iterator[Trouble]:
-    """Everything in the model's own configuration that this reader stumbles over; training is left out."""
+def object_troubles(
+    nodes: Sequence[Node], reader: Reader, provided: Collection[str], custom: Collection[str]
+) -> Iterator[Trouble]:
+    """Everything in the model's own configuration that this reader stumbles over; training is left out.
+
+    ``provided`` are the names that the loader registers, ``custom`` those of all custom objects (MR420 speaks of them).
+    """
     for node in nodes:
-        if node.role in TRAINING_ROLES or _is_provided(node, provided) or node.class_name in _GRAMMAR:
+        if node.role in TRAINING_ROLES or node.class_name in _GRAMMAR:
+            continue
+        if _is_named_in(node, provided) or _is_named_in(node, custom):
             continue
         found = resolve(node, reader)
         if found.trouble is not None:
@@ -42,9 +49,9 @@ def object_troubles(nodes: Sequence[Node], reader: Reader, provided: Collection[
             yield from _argument_troubles(node, found.entry, reader)
 
 
-def _is_provided(node: Node, provided: Collection[str]) -> bool:
-    names = (node.class_name, node.bare_name, node.registered_name, node.function_name)
-    return any(name in provided for name in names if name)
+def _is_named_in(node: Node, names: Collection[str]) -> bool:
+    own = (node.class_name, node.bare_name, node.registered_name, node.function_name)
+    return any(name in names for name in own if name)
 
 
 def resolve(node: Node, reader: Reader) -> Found:
@@ -121,11 +128,15 @@ def _part(node: Node, reader: Reader) -> Found:
     """An initializer, regularizer, constraint or activation with its arguments."""
     if node.role not in ("initializer", "regularizer", "constraint", "activation"):
         return Found()
+    role = node.role
+    if role == "activation" and reader.is_keras3:
+        # ``activations.get`` looks a dict up among activations only, so that a layer as activation is not found.
+        entry = reader.release.legacy(role, node.bare_name)
+        return Found(entry) if entry else _absent(node, role, node.bare_name, reader)
     if node.has_module and reader.reads_zip and node.module is not None:
         entry = reader.release.imported(node.module, node.bare_name)
         if entry is not None:
             return Found(entry)
-    role = node.role
     entry = reader.release.legacy(role, node.bare_name)
     if entry is None and role == "activation":
         entry = reader.release.legacy("layer", node.bare_name)
@@ -136,10 +147,21 @@ def _function(node: Node, name: str, reader: Reader) -> Found:
     role = node.role or "object"
     if role not in ("initializer", "regularizer", "constraint", "activation"):
         return Found()
-    entry = reader.release.legacy(role, name)
-    if entry is None and role == "activation":
-        entry = reader.release.legacy("layer", name)
-    return Found() if entry else _absent(node, role, name, reader)
+    if _finds_function(node, role, name, reader):
+        return Found()
+    return _absent(node, role, name, reader)
+
+
+def _finds_function(node: Node, role: str, name: str, reader: Reader) -> bool:
+    if reader.release.legacy(role, name):
+        return True
+    if role == "activation" and not reader.is_keras3 and reader.release.legacy("layer", name):
+        return True
+    if node.is_name or node.module is None or not reader.reads_zip:
+        return False
+    # Keras 2.12 to 2.15 imports any module, TensorFlow's own too; Keras 3 only Keras's.
+    is_tensorflows = node.module.partition(".")[0] == "tensorflow" and not reader.is_keras3
+    return is_tensorflows or reader.release.imported(node.module, name) is not None
 
 
 def _policy(node: Node, reader: Reader) -> Found:
@@ -158,14 +180,12 @@ def _policy(node: Node, reader: Reader) -> Found:
 
 
 def _absent(node: Node, role: str, name: str, reader: Reader) -> Found:
-    """A name that this reader lacks: another release's, or a custom object's, of which MR420 speaks."""
+    """A name that this reader lacks and another release has."""
     known = history(role, name)
-    if not known:
-        return Found()
     return Found(
         trouble=Trouble(
             "MR413",
-            f"{_said(node, role, name)} is not in {reader}: {known}",
+            f"{_said(node, role, name)} is not in {reader}" + (f": {known}" if known else ""),
             place(node),
             Outcome.LOAD_ERROR,
         )

@@ -9,27 +9,84 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelreg.configuration import JsonValue
-from modelreg.configuration.walk import Node
+from modelreg.configuration.walk import LAMBDA, Node, role_of
+from modelreg.facts import Container, Facts
 from modelreg.findings import Outcome
 from modelreg.rules.keras.objects import place
 from modelreg.rules.keras.reader import Reader
 from modelreg.rules.keras.trouble import Trouble
 
 _RULE = "MR419"
+_PASSES_SAFE_MODE = (3, 11, 3)
+"""``load_model_from_hdf5`` opens a ``SafeModeScope`` since 3.11.3."""
 _TAKES_SINGLE_TENSORS = (3, 4)
 """``functional_from_config`` reads ``input_layers`` that is one tensor and no list of them since 3.4.0."""
 
 
-def structure_troubles(nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
+def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
     """Models whose shape or connections this reader gets wrong."""
+    for node in nodes:
+        yield from _lost_class_name(node, reader)
     if not reader.is_keras3:
         return
     firsts = _first_layers(nodes)
     for node in nodes:
+        if facts.container is Container.KERAS_HDF5:
+            yield from _mistaken_operation(facts, node, reader)
+            yield from _unsafe_inside(node, reader)
         if node.bare_name == "Sequential" and not node.has_module:
             yield from _input_shape(firsts.get(id(node)), reader)
         if reader.version < _TAKES_SINGLE_TENSORS:
             yield from _single_tensors(node, reader)
+
+
+def _lost_class_name(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """A lambda as activation: Keras 2.13 to 3.5 writes ``{"value": [...]}`` and no loader knows what that is."""
+    for key, value in node.arguments.items():
+        if role_of(key) == "activation" and isinstance(value, dict) and "class_name" not in value and value:
+            yield Trouble(
+                "MR428",
+                f"layer {node.layer!r} ({node.bare_name}) has a lambda as its {key}, which was saved without "
+                "saying that "
+                f"it is one: no Keras reads it back, {reader} neither",
+                place(node),
+                Outcome.LOAD_ERROR,
+                "give the function a name, register it, and save the model again",
+            )
+
+
+def _mistaken_operation(facts: Facts, node: Node, reader: Reader) -> Iterator[Trouble]:
+    """Keras 3 writes an operation into HDF5 by its class alone, and reads it as the layer of that name.
+
+    An operation's config is its name; a layer's always says ``trainable``.
+    """
+    is_operation = node.key == "layers" and not node.has_module and set(node.arguments) == {"name"}
+    if facts.keras_major != 3 or not is_operation or reader.release.legacy("layer", node.bare_name) is None:
+        return
+    yield Trouble(
+        "MR428",
+        f"layer {node.layer!r} is the operation {node.bare_name}, which {reader} takes for the layer of that name when "
+        "it reads HDF5: 'Only input tensors may be passed as positional arguments'",
+        place(node),
+        Outcome.LOAD_ERROR,
+        "save it as .keras",
+    )
+
+
+def _unsafe_inside(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """``load_model(PATH.h5, safe_mode=False)`` reaches Lambdas inside wrappers since 3.11.3 only."""
+    function = node.arguments.get("function")
+    is_code = isinstance(function, dict) and function.get("class_name") == LAMBDA
+    if is_code and node.bare_name == "Lambda" and node.key != "layers" and reader.version < _PASSES_SAFE_MODE:
+        yield Trouble(
+            "MR416",
+            f"layer {node.layer!r} (Lambda) stands inside a wrapper, and {reader} does not pass safe_mode=False "
+            "on to it "
+            "when it reads HDF5",
+            place(node),
+            Outcome.LOAD_ERROR,
+            "call keras.config.enable_unsafe_deserialization() if you trust it, or install Keras 3.11.3 or later",
+        )
 
 
 def _first_layers(nodes: Sequence[Node]) -> dict[int, Node]:
