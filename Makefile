@@ -7,7 +7,8 @@ DEMO := .demo
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo test check lint types layers unit format reference keras-builtins bench requirements clean
+.PHONY: help demo test check lint types layers unit format reference oracle keras-builtins keras-tables tensorflow-ops
+.PHONY: opcode-tables bench requirements clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -40,6 +41,18 @@ format: $(VENV)/installed  ## let ruff lay out the code
 
 reference: $(VENV)/installed  ## write docs/reference again from the code
 	$(BIN)/python tools/generate_reference.py
+
+oracle: $(VENV)/installed  ## score what we say about recorded loads against what really happened
+	$(BIN)/python tools/oracle.py
+
+keras-tables:  ## read what each Keras release accepts from its published source
+	$(PYTHON) tools/keras_tables.py
+
+tensorflow-ops:  ## read which operations each TensorFlow release has from its published wheels
+	$(PYTHON) tools/tensorflow_ops.py
+
+opcode-tables:  ## read the instructions of each Python that is installed here
+	$(PYTHON) tools/opcode_tables.py
 
 keras-builtins:  ## read the names that each Keras release has from its published source
 	$(PYTHON) tools/keras_builtins.py

@@ -93,7 +93,7 @@ def keras(facts: Facts, target: Target, policy: Policy) -> Iterator[Finding]:
                 severity=Severity.INFO if target.is_implied else None,
             )
         return
-    for finding in load_findings(facts, reader, policy.provides or frozenset()):
+    for finding in load_findings(facts, reader, policy.provides):
         is_ours = policy.purpose is Purpose.LOAD and finding.rule in _OURS_TO_OPEN
         yield replace(finding, severity=Severity.INFO) if is_ours else finding
 

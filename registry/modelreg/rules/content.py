@@ -62,7 +62,7 @@ def damage(facts: Facts) -> Iterator[Finding]:
 
 
 def hazards(facts: Facts) -> Iterator[Finding]:
-    """MR302 to MR309: content that executes, reaches outside, exhausts, or was not read."""
+    """MR302 to MR309 and MR311 to MR318: content that executes, reaches outside, exhausts, or was not read."""
     for hazard in facts.hazards:
         yield RULES[_HAZARD_RULES[hazard.kind]].found(f"{hazard.where}: {hazard.detail}", where=hazard.where)
 
@@ -126,15 +126,16 @@ def custom_objects(facts: Facts, policy: Policy) -> Iterator[Finding]:
     for wanted in facts.custom_objects:
         rule = RULES["MR421" if wanted.needed_for_training_only else "MR420"]
         origin = f" from module {wanted.module!r}" if wanted.module else ""
-        names = {wanted.class_name, wanted.registered_name} - {None}
+        name = wanted.registered_name or wanted.class_name
+        names = {wanted.class_name, name}
         if policy.provides is not None and names & policy.provides:
             continue
         missing = policy.provides is not None and not wanted.needed_for_training_only
         yield rule.found(
-            f"{wanted.role} {(wanted.registered_name or wanted.class_name)!r}{origin} is not part of Keras: the loader must provide it"
+            f"{wanted.role} {name!r}{origin} is not part of Keras: the loader must provide it"
             + (", and does not" if missing else ""),
             where=wanted.where,
-            fix=f"load with custom_objects={{{(wanted.registered_name or wanted.class_name)!r}: ...}}"
+            fix=f"load with custom_objects={{{name!r}: ...}}"
             + (", or compile=False" if wanted.needed_for_training_only else ""),
             severity=Severity.REFUSE if missing else None,
         )

@@ -9,7 +9,8 @@ from modelreg.environment.document import Environment
 from modelreg.facts import Facts
 from modelreg.findings import Finding, Severity
 from modelreg.rules import compatibility, content
-from modelreg.rules.policy import Policy
+from modelreg.rules.keras.nowhere import nowhere_findings
+from modelreg.rules.policy import Policy, Purpose
 from modelreg.rules.target import Target
 
 FINDINGS_PER_RULE_MAX = 20
@@ -29,6 +30,8 @@ def judge(facts: Facts, policy: Policy, target: Target | None, push: Environment
         *content.usefulness(facts, policy),
         *content.custom_objects(facts, policy),
     ]
+    if policy.purpose is Purpose.PUSH:
+        findings += nowhere_findings(facts)
     if target is not None:
         findings += compatibility.bytecode(facts, target)
         findings += compatibility.keras(facts, target, policy)

@@ -276,7 +276,7 @@ class _Reader:
     def variables(self, values: list[Value]) -> tuple[tuple[str, ...], ...]:
         """Names of locals, of cells, of free variables, and of all of them as instructions since 3.11 count them."""
         if self.layout is not Layout.PY311:
-            varnames, cellvars, freevars = (self.strings(value) for value in values[3:6])
+            varnames, freevars, cellvars = (self.strings(value) for value in values[3:6])
             return varnames, cellvars, freevars, ()
         names, kinds = self.strings(values[3]), _blob(values[4]).data
         if len(names) != len(kinds):

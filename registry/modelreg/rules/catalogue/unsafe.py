@@ -21,15 +21,16 @@ RULES = (
     refuse(
         "MR303",
         "Exhausts whoever reads it",
-        "The file declares data far beyond what it stores, as in CVE-2026-0897.",
+        "The file declares data far beyond what it stores, as in CVE-2026-0897, inflates to many times its size, or "
+        "nests deeper than any model.",
         "'layers/dense/vars/0' declares 4 TiB and stores 48 KB.",
         "do not load the file",
     ),
     refuse(
         "MR304",
         "An archive member that escapes or hides",
-        "A member's name climbs out of the folder, is absolute, is a link, or stands twice, so that two readers see "
-        "two different models.",
+        "A member's name climbs out of the folder, is absolute or a link; or two readers see two different models: a "
+        "name stands twice, headers disagree, members overlap or are encrypted, the file is an HDF5 file as well.",
         "The archive holds '../../.ssh/authorized_keys'.",
         "do not load the file; a model written by Keras has none of these",
     ),
@@ -43,8 +44,9 @@ RULES = (
     ),
     warn(
         "MR306",
-        "A graph operation that runs code or touches files",
-        "The SavedModel's graph holds an operation that calls Python or reads and writes files.",
+        "A graph operation that needs more than the graph",
+        "The graph holds an operation that calls its writer's Python, or that reads the records of an input pipeline. "
+        "What reads or writes any file is MR314.",
         "The graph holds PyFunc.",
         "export the model without it; --allow MR306 if it is known",
     ),
@@ -100,17 +102,18 @@ RULES = (
         "MR313",
         "A layer that loads something else",
         "The layer opens another model or unpickles a module as it is built: TFSMLayer (CVE-2026-1462), "
-        "TorchModuleWrapper (CVE-2025-49655).",
+        "TorchModuleWrapper (CVE-2025-49655); or it is Keras's own by its name and registered as another.",
         "layer 'tfsm' (TFSMLayer) loads '/srv/other_model'.",
         "do not load the file unless you made it; then --allow MR313",
     ),
     refuse(
         "MR314",
-        "An argument that names a file to read",
+        "Names a file or an address to open",
         "A lookup layer's vocabulary is a path or an address, which Keras before 3.12.0 opens while it loads "
-        "(CVE-2025-12058).",
+        "(CVE-2025-12058); or a SavedModel's graph reads or writes files, connects somewhere, or has an asset outside "
+        "its folder; or a weight map names a shard elsewhere.",
         "layer 'lookup' (StringLookup) reads its vocabulary from '/etc/passwd'.",
-        "save the model with the vocabulary inside it",
+        "save the model with the vocabulary inside it, and without operations on files; --allow MR314 if you know them",
     ),
     refuse(
         "MR315",

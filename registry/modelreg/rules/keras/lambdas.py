@@ -27,15 +27,27 @@ _TF_SINCE, _K_UNTIL = (2, 6), (2, 8)
 """``import tensorflow.compat.v2 as tf`` came with ``keras`` 2.6, ``backend as K`` went in 2.8."""
 
 
-def lambda_troubles(facts: Facts, reader: Reader, provided: Collection[str]) -> Iterator[Trouble]:
-    """What goes wrong with each Lambda's names, defaults and closure in ``reader``."""
+_LOADED_ROOTS = frozenset({"keras", "tensorflow", "tf_keras"})
+"""Modules below these are imported wherever tf.keras is, and so their names are there."""
+
+
+def lambda_troubles(
+    facts: Facts, nodes: Sequence[Node], reader: Reader, provided: Collection[str] | None
+) -> Iterator[Trouble]:
+    """What goes wrong with each Lambda's names, defaults and closure in ``reader``.
+
+    ``provided`` is ``None`` where it is not known what the loader has.
+    """
     if facts.container is Container.SAVED_MODEL:
         return  # the layers are graph functions too, and those are what runs
+    modules = {node.path: node.arguments.get("module") for node in nodes if node.bare_name == "Lambda"}
     for code in facts.lambdas:
         if code.pythons:
+            root = str(modules.get(code.path) or "").partition(".")[0]
             yield from _lost(code)
             yield from _defaults(code, reader)
-            yield from _names(code, reader, provided)
+            if reader.is_keras3 or root not in _LOADED_ROOTS:
+                yield from _names(code, reader, provided)
 
 
 def output_shape_troubles(nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
@@ -55,8 +67,8 @@ def output_shape_troubles(nodes: Sequence[Node], reader: Reader) -> Iterator[Tro
             )
 
 
-def _names(code: LambdaCode, reader: Reader, provided: Collection[str]) -> Iterator[Trouble]:
-    missing = [name for name in code.globals if not _has_global(name, reader, provided)]
+def _names(code: LambdaCode, reader: Reader, provided: Collection[str] | None) -> Iterator[Trouble]:
+    missing = [name for name in code.globals if not _has_global(name, reader, provided or ())]
     if not missing:
         return
     told = ", ".join(repr(name) for name in missing[:6])
@@ -77,7 +89,7 @@ def _names(code: LambdaCode, reader: Reader, provided: Collection[str]) -> Itera
         place(code),
         Outcome.LOAD_ERROR,
         fix=f"load with custom_objects={{{missing[0]!r}: {missing[0]}}}",
-        is_certain=bool(unusual) or reader.line is Line.STANDALONE,
+        is_certain=provided is not None and (bool(unusual) or reader.line is Line.STANDALONE),
     )
 
 

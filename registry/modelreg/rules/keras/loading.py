@@ -28,7 +28,7 @@ _SHUT = frozenset({"MR405", "MR408"})
 """Doors behind which nothing is looked at; what a renamed file would run into (MR406) is worth knowing."""
 
 
-def load_findings(facts: Facts, reader: Reader, provided: Collection[str]) -> Iterator[Finding]:
+def load_findings(facts: Facts, reader: Reader, provides: Collection[str] | None) -> Iterator[Finding]:
     """What loading the artifact with ``reader`` runs into."""
     if facts.defects:
         return
@@ -37,7 +37,7 @@ def load_findings(facts: Facts, reader: Reader, provided: Collection[str]) -> It
     except (DocumentError, TooDeepError) as error:
         yield RULES["MR308"].found(f"{facts.file}: the configuration was not judged: {error}", where=facts.file)
         return
-    yield from (trouble.finding() for trouble in load_troubles(facts, nodes, reader, provided))
+    yield from (trouble.finding() for trouble in load_troubles(facts, nodes, reader, provides))
 
 
 def _nodes(facts: Facts) -> Sequence[Node]:
@@ -49,13 +49,16 @@ def _nodes(facts: Facts) -> Sequence[Node]:
     return nodes
 
 
-def load_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader, provided: Collection[str]) -> Sequence[Trouble]:
+def load_troubles(
+    facts: Facts, nodes: Sequence[Node], reader: Reader, provides: Collection[str] | None
+) -> Sequence[Trouble]:
     """The same as values; those that make the container unreadable as a whole come first."""
+    provided = frozenset(provides or ())
     custom = {name for each in facts.custom_objects for name in (each.class_name, each.registered_name) if name}
     content = [
         *object_troubles(nodes, reader, provided, custom),
         *structure_troubles(facts, nodes, reader),
-        *lambda_troubles(facts, reader, provided),
+        *lambda_troubles(facts, nodes, reader, provides),
         *output_shape_troubles(nodes, reader),
         *weight_troubles(facts, nodes, reader),
         *number_troubles(facts, nodes, reader),

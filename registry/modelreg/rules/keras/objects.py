@@ -18,6 +18,8 @@ from modelreg.rules.keras_tables import Entry, argument_history, history
 
 _MODELS = frozenset({"Functional", "Model", "Sequential", "Network"})
 _GRAMMAR = frozenset({LAMBDA, "__tuple__", "__numpy__", "__tensor__", "__keras_tensor__", "__typespec__", "__slice__"})
+_IMPORTS_ACTIVATIONS = (3, 10)
+"""``activations.get`` deserialises a dict by its module, layers included, since then."""
 _LEGACY_LAMBDA_ARGUMENTS = frozenset({"module", "function_type", "output_shape_type", "output_shape_module"})
 """What ``model_from_config`` of Keras 3 takes away from a Lambda of Keras 2 (``LAMBDA_DEP_ARGS``)."""
 
@@ -56,6 +58,8 @@ def _is_named_in(node: Node, names: Collection[str]) -> bool:
 
 def resolve(node: Node, reader: Reader) -> Found:
     """What ``reader`` takes ``node`` for.  A custom object gives neither entry nor trouble: that is MR420."""
+    if ">" in (node.function_name or node.class_name) and not node.bare_name.startswith("__"):
+        return Found()  # registered under a package's name, so a custom object
     if node.class_name == FUNCTION:
         return _function(node, str(node.function_name), reader)
     if node.is_name:
@@ -129,7 +133,7 @@ def _part(node: Node, reader: Reader) -> Found:
     if node.role not in ("initializer", "regularizer", "constraint", "activation"):
         return Found()
     role = node.role
-    if role == "activation" and reader.is_keras3:
+    if role == "activation" and reader.is_keras3 and reader.version < _IMPORTS_ACTIVATIONS:
         # ``activations.get`` looks a dict up among activations only, so that a layer as activation is not found.
         entry = reader.release.legacy(role, node.bare_name)
         return Found(entry) if entry else _absent(node, role, node.bare_name, reader)
@@ -195,6 +199,15 @@ def _absent(node: Node, role: str, name: str, reader: Reader) -> Found:
 def _argument_troubles(node: Node, entry: Entry, reader: Reader) -> Iterator[Trouble]:
     if entry.open or node.bare_name in _MODELS or isinstance(node.config, list):
         return
+    for name in sorted(entry.required.difference(node.arguments)) if node.is_layer else ():
+        if role_of(name) != "layer":
+            yield Trouble(
+                "MR414",
+                f"{_said(node)} lacks the argument {name!r}, which {reader} needs",
+                place(node),
+                Outcome.LOAD_ERROR,
+                "load it with the Keras that wrote it",
+            )
     unknown = [name for name in node.arguments if not _accepts(node, name, entry, reader)]
     for name in unknown:
         value = node.arguments[name]
