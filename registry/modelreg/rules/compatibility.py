@@ -98,6 +98,17 @@ def keras(facts: Facts, target: Target, policy: Policy) -> Iterator[Finding]:
         yield replace(finding, severity=Severity.INFO) if is_ours else finding
 
 
+def backend(facts: Facts, target: Target) -> Iterator[Finding]:
+    """MR429: the writer's backend against the target's, which is TensorFlow where nothing else is said."""
+    there = target.environment.keras_backend or ("tensorflow" if target.environment.tensorflow else None)
+    if facts.backend and there and facts.backend != there and not facts.container.holds_weights_only:
+        yield RULES["MR429"].found(
+            f"{facts.file} was written with the backend {facts.backend}; the target uses {there}",
+            where=facts.file,
+            outcome=Outcome.OTHER_NUMBERS,
+        )
+
+
 _WATCHED = ("tensorflow", "keras", "h5py", "numpy", "ml-dtypes", "protobuf")
 
 

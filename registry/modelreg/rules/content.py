@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelreg.facts import Container, DefectKind, Facts, HazardKind
-from modelreg.findings import Finding, Severity
+from modelreg.findings import Finding, Outcome, Severity
 from modelreg.rules.catalogue import RULES
 from modelreg.rules.policy import Policy, Purpose
 
@@ -119,6 +119,17 @@ def usefulness(facts: Facts, policy: Policy) -> Iterator[Finding]:
             where=facts.file,
             severity=Severity.REFUSE if loading else None,
         )
+
+
+def weights(facts: Facts) -> Iterator[Finding]:
+    """MR433: weights that are NaN or infinite."""
+    for tensor in facts.tensors:
+        if tensor.nonfinite:
+            yield RULES["MR433"].found(
+                f"{tensor.path!r} has {tensor.nonfinite:,} values that are not finite",
+                where=tensor.path,
+                outcome=Outcome.OTHER_NUMBERS,
+            )
 
 
 def custom_objects(facts: Facts, policy: Policy) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ def judge(facts: Facts, policy: Policy, target: Target | None, push: Environment
         *content.hazards(facts),
         *content.stored_bytecode(facts, policy),
         *content.usefulness(facts, policy),
+        *content.weights(facts),
         *content.custom_objects(facts, policy),
     ]
     if policy.purpose is Purpose.PUSH:
@@ -35,6 +36,7 @@ def judge(facts: Facts, policy: Policy, target: Target | None, push: Environment
     if target is not None:
         findings += compatibility.bytecode(facts, target)
         findings += compatibility.keras(facts, target, policy)
+        findings += compatibility.backend(facts, target)
         findings += compatibility.drift(push, target)
     return tuple(_bounded(policy.settle(findings)))
 

@@ -25,12 +25,13 @@ RULES = (
         "Written by Keras 3.15.1; the target has Keras 2.15.0.",
         "install Keras 3 there, or load the weights into a model that is built there",
     ),
-    warn(
+    info(
         "MR404",
         "Written by Keras 2, target has Keras 3",
-        "Keras 3 reads much of what Keras 2 wrote, but not all: removed arguments, moved modules, other weight names.",
+        "Keras 3 reads much of what Keras 2 wrote. What it does not is told by other rules: removed arguments, moved "
+        "modules, other weight names, functions that are defined otherwise.",
         "Written by Keras 2.13.1; the target has Keras 3.15.1.",
-        "pip install tf-keras there and set TF_USE_LEGACY_KERAS=1, or save the model again with Keras 3",
+        "nothing to do; golden predictions (modelreg replay REF) show whether the numbers are the same",
     ),
     refuse(
         "MR405",
@@ -240,6 +241,21 @@ RULES = (
         "Versions differ in a way that is not known to break anything.",
         "numpy: 1.26.4 at push, 2.4.6 in the target",
         "nothing to do",
+    ),
+    info(
+        "MR432",
+        "Half precision",
+        "The model computes in float16 or bfloat16, where the order of operations shows: releases of TensorFlow and "
+        "processors differ from the third or fourth digit on.",
+        "layer 'dense' computes in mixed_float16.",
+        "compare with a tolerance that suits it; golden predictions record one",
+    ),
+    warn(
+        "MR433",
+        "Weights that are not finite",
+        "A weight is NaN or infinite: training diverged, or the file is damaged. Predictions will be NaN.",
+        "'model_weights/dense/dense/kernel:0' has 12 values that are not finite.",
+        "train again from an earlier checkpoint",
     ),
     refuse(
         "MR440",

@@ -103,3 +103,12 @@ def _saved_model(facts: Facts, reader: Reader) -> Iterator[Trouble]:
             Outcome.LOAD_ERROR,
             "load it with tf.keras, or save it as HDF5",
         )
+    elif not facts.layers:
+        yield Trouble(
+            "MR405",
+            f"{written} that was exported, not saved by Keras: load_model of {reader} gives an object without predict",
+            facts.file,
+            Outcome.PREDICT_ERROR,
+            "loaded.serve(inputs) or loaded.signatures['serving_default'] runs it",
+            is_certain=False,
+        )

@@ -38,6 +38,10 @@ def load_findings(facts: Facts, reader: Reader, provides: Collection[str] | None
         yield RULES["MR308"].found(f"{facts.file}: the configuration was not judged: {error}", where=facts.file)
         return
     yield from (trouble.finding() for trouble in load_troubles(facts, nodes, reader, provides))
+    if reader.is_keras3 and facts.container in _JUDGED and (facts.keras_major or 3) < 3:
+        yield RULES["MR404"].found(
+            f"{facts.file} was written by Keras {facts.keras_version}; the target has {reader}", where=facts.file
+        )
 
 
 def _nodes(facts: Facts) -> Sequence[Node]:
@@ -65,4 +69,4 @@ def load_troubles(
         *training_troubles(facts, nodes, reader, provided),
     ]
     door = list(door_troubles(facts, reader, content))
-    return door if any(each.rule in _SHUT for each in door) else [*door, *content]
+    return door if any(each.rule in _SHUT and each.is_certain for each in door) else [*door, *content]

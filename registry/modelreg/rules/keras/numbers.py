@@ -30,6 +30,7 @@ def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
     if not facts.layers:
         return
     major = facts.keras_major or 1
+    yield from _half_precision(nodes)
     for node in nodes:
         yield from _lost_axis(node, reader)
         yield from _forgets_normalization(facts, node, reader)
@@ -53,6 +54,19 @@ def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
                 Outcome.OTHER_NUMBERS,
                 "load it with Keras 2.3 on TensorFlow 1, or use interpolation='nearest' and train again",
             )
+
+
+def _half_precision(nodes: Sequence[Node]) -> Iterator[Trouble]:
+    """One note for the first layer that computes in half precision."""
+    for node in nodes:
+        dtype = node.arguments.get("dtype")
+        config = dtype.get("config") if isinstance(dtype, dict) else None
+        name = config.get("name") if isinstance(config, dict) else dtype
+        if isinstance(name, str) and name.endswith("float16"):
+            yield Trouble(
+                "MR432", f"layer {node.layer!r} computes in {name}", place(node), Outcome.OTHER_NUMBERS, is_certain=True
+            )
+            return
 
 
 def _lost_axis(node: Node, reader: Reader) -> Iterator[Trouble]:
