@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -16,6 +16,7 @@ from modelreg.facts import (
     Hazard,
     HazardKind,
     LambdaCode,
+    Layer,
     Tensor,
 )
 from modelreg.findings import Finding, Severity
@@ -212,7 +213,14 @@ CASES = [
         severity=Severity.REFUSE,
         says=("2.13.1", "Keras 3.15.1"),
     ),
-    Case("SavedModel for Keras 2", "MR405", SAVED, SAVED, target=KERAS_3, lacking_target=KERAS_2),
+    Case(
+        "SavedModel for Keras 2",
+        "MR405",
+        SAVED,
+        replace(SAVED, layers=(Layer("m", "Sequential", "m"),)),
+        target=KERAS_3,
+        lacking_target=KERAS_2,
+    ),
     Case("SavedModel for load", "MR405", SAVED, PLAIN, policy=LOAD, target=KERAS_3, severity=Severity.INFO),
     Case(
         "HDF5 named keras",

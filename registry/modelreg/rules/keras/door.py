@@ -111,4 +111,5 @@ def _saved_model(facts: Facts, reader: Reader) -> Iterator[Trouble]:
             Outcome.PREDICT_ERROR,
             "loaded.serve(inputs) or loaded.signatures['serving_default'] runs it",
             is_certain=False,
+            is_note=True,
         )

@@ -10,7 +10,7 @@ from modelreg.rules.catalogue import RULES
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One reason; ``is_certain`` where the load fails for sure, otherwise it is only likely."""
+    """One reason; ``is_certain`` where the load fails for sure, ``is_note`` where nothing fails that was asked for."""
 
     rule: str
     message: str
@@ -18,9 +18,10 @@ class Trouble:
     outcome: Outcome
     fix: str | None = None
     is_certain: bool = True
+    is_note: bool = False
 
     def finding(self) -> Finding:
-        severity = None if self.is_certain else Severity.WARN
+        severity = None if self.is_certain else Severity.INFO if self.is_note else Severity.WARN
         return RULES[self.rule].found(
             self.message, where=self.where, fix=self.fix, severity=severity, outcome=self.outcome
         )
