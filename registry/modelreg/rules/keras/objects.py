@@ -20,6 +20,8 @@ _MODELS = frozenset({"Functional", "Model", "Sequential", "Network"})
 _GRAMMAR = frozenset({LAMBDA, "__tuple__", "__numpy__", "__tensor__", "__keras_tensor__", "__typespec__", "__slice__"})
 _IMPORTS_ACTIVATIONS = (3, 10)
 """``activations.get`` deserialises a dict by its module, layers included, since then."""
+_LOOKS_UP_TEXTS = (3, 14)
+"""Since then texts are looked up among ``keras.layers`` too, and not among custom objects alone."""
 _LEGACY_LAMBDA_ARGUMENTS = frozenset({"module", "function_type", "output_shape_type", "output_shape_module"})
 """What ``model_from_config`` of Keras 3 takes away from a Lambda of Keras 2 (``LAMBDA_DEP_ARGS``)."""
 
@@ -208,6 +210,7 @@ def _argument_troubles(node: Node, entry: Entry, reader: Reader) -> Iterator[Tro
                 Outcome.LOAD_ERROR,
                 "load it with the Keras that wrote it",
             )
+    yield from _mistaken_texts(node, reader)
     unknown = [name for name in node.arguments if not _accepts(node, name, entry, reader)]
     for name in unknown:
         value = node.arguments[name]
@@ -218,6 +221,29 @@ def _argument_troubles(node: Node, entry: Entry, reader: Reader) -> Iterator[Tro
             place(node),
             Outcome.LOAD_ERROR,
         )
+
+
+def _mistaken_texts(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """Keras 3 replaces a legacy layer's text by the function of that name in ``keras.layers``, such as ``dot``.
+
+    ``class_and_config_for_serialized_keras_object`` in ``keras/src/legacy/saving/serialization.py``.
+    """
+    if not node.is_layer or not reader.is_keras3 or speaks_version3(node, reader):
+        return
+    if reader.version < _LOOKS_UP_TEXTS:
+        return
+    for key, value in node.arguments.items():
+        entry = reader.release.legacy("layer", value) if isinstance(value, str) and key != "name" else None
+        if entry is not None and entry.kind == "function":
+            yield Trouble(
+                "MR414",
+                f"{_said(node)} has {key} {value!r}, which {reader} takes for its function keras.layers.{value} "
+                "when it "
+                "reads HDF5",
+                place(node),
+                Outcome.LOAD_ERROR,
+                "load it with Keras 3.13 or earlier, or save it as .keras",
+            )
 
 
 def _accepts(node: Node, name: str, entry: Entry, reader: Reader) -> bool:

@@ -31,6 +31,9 @@ def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> I
         return
     firsts = _first_layers(nodes)
     for node in nodes:
+        yield from _name_with_slash(node, reader)
+        yield from _tensors_by_keyword(node, reader)
+        yield from _axis_as_list(node, reader)
         if facts.container is Container.KERAS_HDF5:
             yield from _mistaken_operation(facts, node, reader)
             yield from _unsafe_inside(node, reader)
@@ -86,6 +89,62 @@ def _unsafe_inside(node: Node, reader: Reader) -> Iterator[Trouble]:
             place(node),
             Outcome.LOAD_ERROR,
             "call keras.config.enable_unsafe_deserialization() if you trust it, or install Keras 3.11.3 or later",
+        )
+
+
+def _name_with_slash(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """``Operation.__init__`` of Keras 3 refuses what scopes of TensorFlow 1 put into names."""
+    name = node.arguments.get("name")
+    if node.is_layer and isinstance(name, str) and "/" in name:
+        yield Trouble(
+            _RULE,
+            f"layer {name!r} ({node.bare_name}) has '/' in its name, which {reader} does not allow: 'cannot contain "
+            "character `/`'",
+            place(node),
+            Outcome.LOAD_ERROR,
+            "modelreg repair FILE -o OUT --target TARGET renames it, or load it with tf-keras",
+        )
+
+
+def _tensors_by_keyword(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """Keras 2 writes a tensor that was passed by keyword as ``[layer, node, tensor]``; Keras 3 passes on that list."""
+    for call in _legacy_calls(node):
+        names = sorted(key for key, value in call.items() if _is_single_tensor(value) and _is_place(value))
+        if names:
+            yield Trouble(
+                _RULE,
+                f"layer {node.layer!r} ({node.bare_name}) is given the tensor {names[0]!r} by keyword, and {reader} "
+                "passes on the name of its layer instead",
+                place(node),
+                Outcome.LOAD_ERROR,
+                "load it with tf-keras",
+            )
+            return
+
+
+def _legacy_calls(node: Node) -> Iterator[dict[str, JsonValue]]:
+    """The keyword arguments of each call of a layer, in the dialect of Keras 1 and 2."""
+    calls = node.value.get("inbound_nodes")
+    for call in calls if isinstance(calls, list) else ():
+        for tensor in call if isinstance(call, list) else ():
+            if isinstance(tensor, list) and len(tensor) == 4 and isinstance(tensor[3], dict):
+                yield tensor[3]
+
+
+def _is_place(value: JsonValue) -> bool:
+    return isinstance(value, list) and all(isinstance(index, int) for index in value[1:3])
+
+
+def _axis_as_list(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """Keras 2 writes ``[3]``; only a legacy layer's is translated (``model_from_config``)."""
+    axis = node.arguments.get("axis")
+    if node.bare_name == "BatchNormalization" and isinstance(axis, list) and (node.has_module or node.key != "layers"):
+        yield Trouble(
+            "MR414",
+            f"layer {node.layer!r} (BatchNormalization) has the axis {axis} as a list, and {reader} takes a "
+            "number only",
+            place(node),
+            Outcome.LOAD_ERROR,
         )
 
 
