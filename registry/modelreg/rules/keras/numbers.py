@@ -17,6 +17,7 @@ from modelreg.configuration.walk import Node
 from modelreg.facts import Container, Facts
 from modelreg.findings import Outcome
 from modelreg.rules.keras.objects import place
+from modelreg.rules.keras.ranks import input_ranks
 from modelreg.rules.keras.reader import Line, Reader, numbers
 from modelreg.rules.keras.trouble import Trouble
 
@@ -30,9 +31,10 @@ def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
     if not facts.layers:
         return
     major = facts.keras_major or 1
+    ranks = input_ranks(nodes)
     yield from _half_precision(nodes)
     for node in nodes:
-        yield from _lost_axis(node, reader)
+        yield from _lost_axis(node, ranks.get(id(node)), reader)
         yield from _forgets_normalization(facts, node, reader)
         if reader.is_keras3 and major < 3 and _names_hard_sigmoid(node):
             yield Trouble(
@@ -69,7 +71,7 @@ def _half_precision(nodes: Sequence[Node]) -> Iterator[Trouble]:
             return
 
 
-def _lost_axis(node: Node, reader: Reader) -> Iterator[Trouble]:
+def _lost_axis(node: Node, rank: int | None, reader: Reader) -> Iterator[Trouble]:
     """An ``axis`` that Keras 3 drops from a legacy layer, so that the default is used instead."""
     axis = node.arguments.get("axis")
     if not reader.is_keras3 or axis is None or node.has_module or not node.is_layer or isinstance(axis, bool):
@@ -79,7 +81,6 @@ def _lost_axis(node: Node, reader: Reader) -> Iterator[Trouble]:
     default = entry.defaults.get("axis") if entry else None
     if is_restored or axis == default or (isinstance(axis, list) and axis == [default]):
         return
-    rank = _rank(node)
     if rank and isinstance(axis, int) and isinstance(default, int) and axis % rank == default % rank:
         return
     yield Trouble(
@@ -92,15 +93,6 @@ def _lost_axis(node: Node, reader: Reader) -> Iterator[Trouble]:
         "save it as .keras, or load it with Keras 3.9 or later" if isinstance(axis, int) else "save it as .keras",
         is_certain=isinstance(axis, list) or rank is not None,
     )
-
-
-def _rank(node: Node) -> int | None:
-    """The number of axes of the layer's input, where the configuration tells its shape."""
-    built = node.value.get("build_config")
-    shape = built.get("input_shape") if isinstance(built, dict) else None
-    if isinstance(shape, list) and shape and isinstance(shape[0], list):
-        shape = shape[0]
-    return len(shape) if isinstance(shape, list) and shape else None
 
 
 def _forgets_normalization(facts: Facts, node: Node, reader: Reader) -> Iterator[Trouble]:

@@ -98,7 +98,8 @@ def _found(environment: Environment) -> _Found | None:
     if legacy and (environment.legacy_keras or (installed is None and tensorflow is None)):
         return _Found(Line.TF_KERAS, "tf-keras", legacy, f"tf-keras {legacy}", legacy)
     if tensorflow and carries_its_own and (installed is None or numbers(tensorflow) >= (2,)):
-        carried = KERAS_OF_TENSORFLOW.get((*numbers(tensorflow), 0)[:2], "2.1.6")  # TensorFlow 1.12 and before
+        major, minor, *_ = (*numbers(tensorflow), 0)
+        carried = KERAS_OF_TENSORFLOW.get((major, minor), "2.1.6")  # TensorFlow 1.12 and before
         return _Found(Line.TF_KERAS, "tensorflow", tensorflow, f"the Keras of TensorFlow {tensorflow}", carried)
     if installed:
         return _Found(_line_of(installed), "keras", installed, f"Keras {installed}", installed)
@@ -106,8 +107,8 @@ def _found(environment: Environment) -> _Found | None:
         # TensorFlow requires Keras 3 since 2.16 (its release notes); which one is not told.
         return _Found(Line.KERAS3, "keras", NEWEST, f"the Keras 3 of TensorFlow {tensorflow}", NEWEST)
     if tensorflow:
-        minor = ".".join(str(number) for number in numbers(tensorflow)[:2])
-        return _Found(Line.TF_KERAS, "keras", minor, f"the Keras 2 of TensorFlow {tensorflow}", minor)
+        release = ".".join(str(number) for number in numbers(tensorflow)[:2])
+        return _Found(Line.TF_KERAS, "keras", release, f"the Keras 2 of TensorFlow {tensorflow}", release)
     return None
 
 
