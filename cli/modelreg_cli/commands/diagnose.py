@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
@@ -83,9 +84,7 @@ def diagnose(
     return Result(
         schema="diagnose",
         value={"error": error, "results": [value for each in diagnoses for value in _values(each)]},
-        blocks=tuple(
-            block for each in diagnoses for block in _blocks(each, with_table=with_table)
-        ),
+        blocks=tuple(block for each in diagnoses for block in _blocks(each, error=error, with_table=with_table)),
         quiet=tuple(_quiet(each.path, result) for each in diagnoses for result in each.results),
         exit_status=_exit_status(diagnoses),
     )
@@ -99,7 +98,10 @@ def _facts_of(invocation: Invocation, subjects: Sequence[str]) -> Iterator[tuple
             continue
         with invocation.registry() as registry:
             for subject in group:
-                _, exactly = invocation.resolve(registry, subject)
+                try:
+                    _, exactly = invocation.resolve(registry, subject)
+                except modelreg.NotFoundError as error:
+                    raise modelreg.NotFoundError(f"no file {subject!r}, and {error.message}", hint=error.hint) from None
                 yield subject, registry.show(exactly, target="none").manifest.facts
 
 
@@ -128,12 +130,13 @@ def _values(diagnosis: Diagnosis) -> Iterator[Json]:
 
 
 def _cell_value(cell: Cell) -> Json:
+    rules: list[Json] = [*sorted({finding.rule for finding in cell.verdict.refusals})] if cell.verdict else []
     return {
         "keras": cell.station,
         "python": cell.python,
         "loads": cell.loads,
         "outcome": cell.outcome.value if cell.outcome else None,
-        "rules": sorted({finding.rule for finding in cell.verdict.refusals}) if cell.verdict else [],
+        "rules": rules,
     }
 
 
@@ -153,22 +156,30 @@ def _quiet(path: str, result: Judged) -> str:
 # --- for a person -----------------------------------------------------------------------------------------------------
 
 
-def _blocks(diagnosis: Diagnosis, *, with_table: bool) -> Iterator[Block]:
+def _blocks(diagnosis: Diagnosis, *, error: str | None, with_table: bool) -> Iterator[Block]:
     yield _summary(diagnosis)
     for explained in diagnosis.explained:
         yield _explanation(explained)
+    if error is not None and not diagnosis.explained:
+        yield Lines(("the error is none of those that modelreg knows.",))
     if diagnosis.cells:
         if with_table and _is_judgeable(diagnosis):
             yield _table(diagnosis)
-        yield Lines(tuple(_findings(_reasons(diagnosis))))
+            yield Lines(("", _where_it_loads(diagnosis)))
+        yield Lines(tuple(_one_of_each_rule(_reasons(diagnosis))))
+        yield Lines(tuple(_advice(diagnosis)))
     for result in diagnosis.results if not diagnosis.cells else ():
-        yield Lines((f"{diagnosis.path} for {result.target}: {_decision(result)}",))
+        yield Lines((f"{diagnosis.path} {_place(result)}: {_decision(result)}",))
         yield Lines(tuple(_findings(result.verdict.findings)))
 
 
 def _is_judgeable(diagnosis: Diagnosis) -> bool:
     facts = diagnosis.facts
-    return not facts.defects and facts.container.value not in ("opaque", "hdf5", "tflite", "onnx")
+    return not facts.defects and facts.container.value in ("keras-hdf5", "keras-zip", "saved-model")
+
+
+def _place(result: Judged) -> str:
+    return f"for {result.target}" if result.target else "by itself"
 
 
 def _decision(result: Judged) -> str:
@@ -250,6 +261,31 @@ def _word(cell: Cell) -> str:
     return "loads" if cell.loads else _SHOWN[cell.outcome.value if cell.outcome else None]
 
 
+def _where_it_loads(diagnosis: Diagnosis) -> str:
+    """One sentence of the table: the Kerases by the Pythons on which they load it."""
+    loading: dict[tuple[str, ...], list[str]] = {}
+    for station in dict.fromkeys(cell.station for cell in diagnosis.cells):
+        pythons = tuple(cell.python for cell in diagnosis.cells if cell.station == station and cell.loads)
+        loading.setdefault(pythons, []).append(station)
+    places = [f"{', '.join(names)} on Python {_span(pythons)}" for pythons, names in loading.items() if pythons]
+    return f"it loads as it is with {'; '.join(places)}." if places else "it loads as it is with none of these."
+
+
+_MENDABLE = frozenset({"MR401", "MR414", "MR415", "MR416", "MR417", "MR418", "MR419", "MR425"})
+"""Rules whose trouble ``modelreg repair`` can take away, at least at times."""
+
+
+def _advice(diagnosis: Diagnosis) -> Iterator[str]:
+    rules = {finding.rule for cell in diagnosis.cells if cell.verdict for finding in cell.verdict.refusals}
+    if rules & _MENDABLE and not rules & {"MR307", "MR315"}:
+        stem, dot, suffix = diagnosis.path.rpartition(".")
+        yield "to mend it for another place, without running anything of it:"
+        yield f"    modelreg repair {diagnosis.path} -o {stem}_repaired{dot}{suffix} --target ENV"
+    if rules:
+        yield "to ask about one place (an interpreter, a requirements file ...):"
+        yield f"    modelreg diagnose {diagnosis.path} --target ENV"
+
+
 def _reasons(diagnosis: Diagnosis) -> list[Finding]:
     """What stands against the file: of itself, then of any place in the table, each rule and place once."""
     found: dict[tuple[str, str | None], Finding] = {}
@@ -260,6 +296,23 @@ def _reasons(diagnosis: Diagnosis) -> list[Finding]:
             if finding.severity.value != "info":
                 found.setdefault((finding.rule, finding.where), finding)
     return sorted(found.values(), key=lambda finding: finding.severity.rank)
+
+
+def _one_of_each_rule(findings: Sequence[Finding]) -> Iterator[str]:
+    """The first finding of each rule, and how many more there are: the table speaks of many places at once."""
+    counts = Counter(finding.rule for finding in findings)
+    for finding in _firsts(findings):
+        yield from finding_lines(finding, colour=False)
+        more = counts[finding.rule] - 1
+        if more:
+            yield f"    and {more:,} more of {finding.rule}; --target ENV or --json tells them all"
+
+
+def _firsts(findings: Sequence[Finding]) -> list[Finding]:
+    found: dict[str, Finding] = {}
+    for finding in findings:
+        found.setdefault(finding.rule, finding)
+    return list(found.values())
 
 
 def _findings(findings: Sequence[Finding]) -> list[str]:

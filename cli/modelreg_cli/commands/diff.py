@@ -19,7 +19,7 @@ from modelreg_cli.subjects import existing_path
 from modelreg_cli.wording import counted, prefixed, size
 
 if TYPE_CHECKING:
-    from modelreg import Difference, LayerChange, ModelDifference, Side, TensorChange
+    from modelreg import Difference, Json, LayerChange, ModelDifference, Side, TensorChange
 
 ROWS_MAX = 20
 """Rows of each kind without ``--all``: a retrained model changes all of its tensors, and twenty show that."""
@@ -30,7 +30,7 @@ _RELATIONS = {
     modelreg.Relation.SAME_BYTES: "same bytes",
     modelreg.Relation.SAME_MODEL: "same weights and architecture, new file",
     modelreg.Relation.DIFFERENT: "different",
-    modelreg.Relation.UNDECIDED: "no difference found, but not everything could be compared",
+    modelreg.Relation.UNDECIDED: "other bytes; no difference was found in what could be compared",
 }
 _EXIT_STATUSES = {modelreg.Relation.DIFFERENT: DIFFERENT, modelreg.Relation.UNDECIDED: COULD_NOT}
 _SUBJECT = f"A file, a folder, a pulled folder, or a version: {REFERENCE_HELP} What is both is the file or folder."
@@ -76,7 +76,7 @@ def diff(
     difference = _compare(invocation, left, right, values=values)
     return Result(
         schema="diff",
-        value=difference.to_json(),
+        value=_value(difference),
         blocks=tuple(_blocks(difference, whole=all_)),
         quiet=(difference.relation.value,),
         notes=difference.notes,
@@ -93,6 +93,16 @@ def _compare(invocation: Invocation, left: str, right: str, *, values: bool) -> 
             return modelreg.diff_models(*paths, values=values, progress=advance)
         with invocation.registry() as registry:
             return registry.diff(*sides, values=values, progress=advance)
+
+
+def _value(difference: ModelDifference) -> dict[str, Json]:
+    """The difference as JSON, a version's digest written as everywhere outside."""
+    value = difference.to_json()
+    for name, side in (("left", difference.left), ("right", difference.right)):
+        told = value[name]
+        assert isinstance(told, dict)  # noqa: S101 - for the type checker
+        value[name] = {**told, "digest": prefixed(side.digest)}
+    return value
 
 
 def _blocks(difference: ModelDifference, *, whole: bool) -> Iterator[Block]:

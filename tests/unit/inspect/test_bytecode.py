@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import tracemalloc
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,35 +12,26 @@ from hypothesis import strategies as st
 
 from modelreg.inspect.bytecode import BytecodeError, StoredFunction, read_bytecode, read_stored_function
 
-FUNCTIONS = Path(__file__).parent / "functions"
-PYTHONS = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+from .stored_functions import ALL_BLOBS, PYTHONS, stored
+
 EXPECTED = {
-    "2.7": ("2.7",),
-    "3.6": ("3.6", "3.7"),
-    "3.7": ("3.6", "3.7"),
-    "3.8": ("3.8", "3.9"),
-    "3.9": ("3.8", "3.9"),
-    "3.10": ("3.10",),
-    "3.11": ("3.11", "3.12"),
-    "3.12": ("3.11", "3.12"),
-    "3.13": ("3.13",),
+    "2.7": {("2.7",)},
+    "3.6": {("3.6", "3.7")},
+    "3.7": {("3.6", "3.7"), ("3.7",)},
+    "3.8": {("3.8", "3.9"), ("3.8",)},
+    "3.9": {("3.8", "3.9"), ("3.9",)},
+    "3.10": {("3.10",)},
+    "3.11": {("3.11", "3.12"), ("3.11",)},
+    "3.12": {("3.11", "3.12"), ("3.12",)},
+    "3.13": {("3.13",)},
+    "3.14": {("3.14", "3.15")},
 }
 
 
-def stored(python: str) -> list[tuple[str, str]]:
-    document = json.loads((FUNCTIONS / f"python{python}.json").read_text())
-    assert document["python"] == python
-    return [(name, text) for name, text in document["functions"]]
-
-
-ALL_BLOBS = [base64.b64decode(text) for python in PYTHONS for _, text in stored(python)]
-
-
 @pytest.mark.parametrize("python", PYTHONS)
-def test_every_function_names_its_writer_and_only_pythons_with_the_same_format(python: str) -> None:
-    """The true writer is among the answers, for each of 20 functions of each interpreter."""
-    answers = {name: read_stored_function(text).pythons for name, text in stored(python)}
-    assert set(answers.values()) == {EXPECTED[python]}
+def test_every_function_names_its_writer_and_only_pythons_with_the_same_instructions(python: str) -> None:
+    """The true writer is among the answers, for each of 20 functions of each interpreter, and alone where it can be."""
+    assert {read_stored_function(text).pythons for _, text in stored(python)} == EXPECTED[python]
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -82,9 +71,13 @@ def test_every_truncation_and_every_appended_byte_is_unreadable(python: str) -> 
 
 
 def test_resume_128_is_python_3_14_or_later() -> None:
-    """The number of RESUME tells 3.14; the bytes are those of 3.13 with that one instruction renumbered."""
+    """The number of RESUME tells; the bytes are those of 3.13 with that one instruction renumbered.
+
+    The rest is nothing that 3.14 writes, but a 3.15 may, of which no table is known: so nothing is called bad.
+    """
     data = base64.b64decode(dict(stored("3.13"))["plain"])
-    assert read_bytecode(data.replace(b"\x95\x00", b"\x80\x00", 1)).pythons == ("3.14", "3.15")
+    found = read_bytecode(data.replace(b"\x95\x00", b"\x80\x00", 1))
+    assert (found.pythons, found.bad_opcodes) == (("3.14", "3.15"), ())
 
 
 @pytest.mark.parametrize(

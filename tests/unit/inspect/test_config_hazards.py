@@ -76,6 +76,7 @@ def test_a_foreign_module_is_told(module: str, name: str) -> None:
         {"class_name": "Mine", "module": "osmosis", "config": {}, "registered_name": "pkg>Mine"},
         {"class_name": "Mine", "module": None, "config": {}, "registered_name": "pkg>Mine"},
         {"class_name": "tuple", "module": "builtins", "config": {}},
+        {"class_name": "LayerScale", "module": "keras.src.applications.convnext", "config": {"name": "f"}},
         {"class_name": "FeatureSpace", "module": "keras.utils", "config": {"name": "f"}},
         {"class_name": "Functional", "module": "keras.src.models.functional", "config": {"name": "f"}},
         {"class_name": "Functional", "module": "keras.src.engine.functional", "config": {"name": "f"}},
@@ -220,16 +221,18 @@ def test_hazards_are_bounded_and_big_configurations_take_seconds() -> None:
     assert time.process_time() - start < 5
 
 
+KEYS = [
+    *("class_name", "config", "module", "name", "registered_name", "vocabulary", "function", "layers", "node_def"),
+    *("filepath", "compile_config", "spec_name", "function_type", "value", "x"),
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(
-                ["class_name", "config", "module", "name", "registered_name", "vocabulary", "function", "layers"]
-                + ["node_def", "filepath", "compile_config", "spec_name", "function_type", "value", "x"]
-            ),
-            inner | st.sampled_from(["function", "Lambda", "TFOpLambda", "__bytes__", "__typespec__", "os", "keras.utils"]),
+            st.sampled_from(KEYS),
+            inner
+            | st.sampled_from(["function", "Lambda", "TFOpLambda", "__bytes__", "__typespec__", "os", "keras.utils"]),
             max_size=5,
         )
     ),
@@ -302,8 +305,8 @@ def test_an_attribute_that_shares_a_builtins_name_is_harmless() -> None:
 
 def test_a_shard_elsewhere_is_told() -> None:
     """A weight map names files beside it and nothing else."""
-    good = {"metadata": {}, "weight_map": {"/a/vars": "m_00000.weights.h5", "/b/vars": ["m_00000.weights.h5"]}}
+    good: Any = {"metadata": {}, "weight_map": {"/a/vars": "m_00000.weights.h5", "/b/vars": ["m_00000.weights.h5"]}}
     assert list(weight_map_hazards(good, where="w")) == []
     for name in ("../x.h5", "/etc/passwd", "a/b.h5", "..", "c\\d.h5"):
-        bad = {"weight_map": {"/a/vars": name, "/b/vars": ["m.h5", name]}}
+        bad: Any = {"weight_map": {"/a/vars": name, "/b/vars": ["m.h5", name]}}
         assert [hazard.kind for hazard in weight_map_hazards(bad, where="w")] == [HazardKind.OUTSIDE_FILE]

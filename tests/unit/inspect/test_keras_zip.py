@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import time
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -93,6 +94,7 @@ def link(name: str) -> zipfile.ZipInfo:
         pytest.param("assets\\x", HazardKind.UNSAFE_MEMBER_NAME, id="a backslash"),
         pytest.param(link("assets/link"), HazardKind.UNSAFE_MEMBER_NAME, id="a symbolic link"),
         pytest.param("config.json", HazardKind.DUPLICATE_MEMBER, id="a second configuration"),
+        pytest.param("Config.JSON", HazardKind.DUPLICATE_MEMBER, id="a second configuration but for the case"),
         pytest.param("run.py", HazardKind.UNEXPECTED_MEMBER, id="a script"),
     ],
 )
@@ -113,7 +115,36 @@ def test_a_bomb_is_not_inflated(content: dict[str, bytes], read: Read) -> None:
     """A hundred megabytes out of a hundred kilobytes are left alone, and that is told."""
     bomb = {**content, "assets/bomb": bytes(100 * 2**20)}
     facts = read(packed(bomb, method=zipfile.ZIP_DEFLATED))
-    assert HazardKind.TOO_MUCH in [hazard.kind for hazard in facts.hazards]
+    assert HazardKind.OVERSIZED_DATASET in [hazard.kind for hazard in facts.hazards]
+
+
+def test_many_small_bombs_are_not_inflated_either(content: dict[str, bytes], read: Read) -> None:
+    """Each member is below the bound for one; together they are not."""
+    bombs = {f"assets/{number}": bytes(60 * 2**20) for number in range(20)}
+    start = time.process_time()
+    packed_bombs = packed({**content, **bombs}, method=zipfile.ZIP_DEFLATED)
+    built = time.process_time()
+    facts = read(packed_bombs)
+    assert HazardKind.OVERSIZED_DATASET in [hazard.kind for hazard in facts.hazards]
+    assert time.process_time() - built < (built - start) / 4
+
+
+def test_an_encrypted_member_is_told(content: dict[str, bytes], read: Read) -> None:
+    """The flag in the directory is enough: what no check can look into hides."""
+    data = bytearray(packed(content))
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    assert HazardKind.UNSAFE_MEMBER_NAME in [hazard.kind for hazard in read(bytes(data)).hazards]
+
+
+def test_weights_in_a_numpy_archive_are_looked_at(content: dict[str, bytes], read: Read) -> None:
+    """Numbers pass, stored or compressed; objects do not."""
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        for array, kinds in ((np.ones(3), []), (np.array([{}], dtype=object), [HazardKind.PICKLED_ARRAY])):
+            out = io.BytesIO()
+            np.savez(out, a=array)
+            members = {name: data for name, data in content.items() if name != "model.weights.h5"}
+            facts = read(packed({**members, "model.weights.npz": out.getvalue()}, method=method))
+            assert [hazard.kind for hazard in facts.hazards] == kinds
 
 
 def test_an_archive_without_a_configuration_is_damaged(content: dict[str, bytes], read: Read) -> None:

@@ -6,14 +6,17 @@ import hashlib
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelreg.facts import Container, CustomObject, Facts, HazardKind
+from modelreg.facts import Container, CustomObject, Facts, HazardKind, Operator
 from modelreg.inspect import limits
 from modelreg.inspect.onnx import looks_like_onnx, read_onnx
 from modelreg.inspect.source import SourceFile
+from modelreg.inspect.values import Values
 from modelreg.records import canonical_json, to_json
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -124,3 +127,54 @@ def test_any_bytes_are_told_apart_and_read_without_an_error(data: bytes) -> None
     """Neither question raises."""
     assert looks_like_onnx(data) in (True, False)
     assert read(data).container is Container.ONNX
+
+
+def digests(data: bytes) -> dict[str, str | None]:
+    facts = read_onnx(SourceFile("m.onnx", len(data), io.BytesIO(data)), values=Values(1 << 30))
+    return {tensor.path: tensor.digest for tensor in facts.tensors}
+
+
+def test_digests_are_the_same_however_the_values_are_stored() -> None:
+    """Each type's values stand in the file twice: in the field of that type, and as raw data."""
+    found = digests((MODELS / "onnx" / "typed.onnx").read_bytes())
+    raw = {path.removesuffix(".raw"): digest for path, digest in found.items() if path.endswith(".raw")}
+    assert len(raw) == 14
+    assert {path: found[path] for path in raw} == raw
+    assert None not in found.values()
+    assert found["int64"] == blake3(np.array([-1, 2**63 - 1, 0], "<i8").tobytes()).hexdigest()
+    assert found["float16"] == blake3(np.array([0, 1, -2.5, 100, np.inf], "<f2").tobytes()).hexdigest()
+    assert found["empty"] == blake3(b"").hexdigest()
+
+
+def test_infinities_are_counted_in_every_float_type() -> None:
+    """One in each, in either way of storing it."""
+    data = (MODELS / "onnx" / "typed.onnx").read_bytes()
+    facts = read_onnx(SourceFile("m.onnx", len(data), io.BytesIO(data)), values=Values(1 << 30))
+    counted = {tensor.path for tensor in facts.tensors if tensor.nonfinite == 1}
+    assert counted == {f"{kind}{raw}" for kind in ("float", "double", "float16", "bfloat16") for raw in ("", ".raw")}
+
+
+def test_values_in_another_file_or_in_two_fields_have_no_digest() -> None:
+    """What is taken is what a reader of the file alone would get, or nothing."""
+    assert digests((MODELS / "onnx" / "external.onnx").read_bytes())["hidden.kernel"] is None
+    twice = field(1, b"\x01") + bytes([2 << 3, 1]) + field(4, bytes(4)) + field(9, bytes(4)) + field(8, b"w")
+    model = b"\x08\x0e" + field(8, b"\x10\x15") + field(7, field(1, field(4, b"Relu")) + field(5, twice))
+    assert digests(model) == {"w": None}
+
+
+def test_the_operator_sets_and_the_operators_are_told() -> None:
+    """A set imported has a version and no name; an operator used has a name."""
+    graph = read((MODELS / "onnx" / "custom_op.onnx").read_bytes()).graph
+    assert graph is not None
+    assert graph.format_version == 14
+    assert graph.operators == (
+        Operator("", version=21),
+        Operator("", "com.example", 1),
+        Operator("Gemm"),
+        Operator("Reshape"),
+        Operator("Swish", "com.example"),
+    )
+
+
+def field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(content)]) + content

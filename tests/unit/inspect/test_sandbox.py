@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from modelreg.artifact import open_artifact
 from modelreg.errors import InspectionError, NotFoundError, UsageError
 from modelreg.facts import Container, DefectKind, Facts, HazardKind
 from modelreg.inspect import Entry, Inspector, inspect_path, sandbox, worth_reading
@@ -21,6 +22,7 @@ from modelreg.inspect.confine import landlock_abi
 from modelreg.inspect.limits import MIB, ChildLimits
 from modelreg.inspect.reader import read_artifact
 from modelreg.inspect.source import SourceFile, descriptor_stream
+from modelreg.inspect.values import Values
 
 PROBE = Path(__file__).parent / "confined_probe.py"
 ENDLESS_SIZE_BYTES = 1 << 42
@@ -49,17 +51,23 @@ def opened(path: Path) -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["py38/lambda.h5", "py313/lambda_nested.keras", "tf220/plain.tflite", "onnx/plain.onnx"]
+    "name", ["py38/lambda.h5", "py313/lambda_nested.keras", "tf220/plain.tflite", "onnx/typed.onnx"]
 )
-def test_the_childs_facts_are_those_of_the_reader(models: Path, name: str) -> None:
-    """What crosses the socket is what was read, to the last field."""
+@pytest.mark.parametrize("with_values", [False, True], ids=["facts", "digests too"])
+def test_the_childs_facts_are_those_of_the_reader(models: Path, name: str, with_values: bool) -> None:
+    """What crosses the socket is what was read, to the last field; nothing is missing once it is confined.
+
+    Twice, for the first request imports what it needs and the second finds it imported.
+    """
     path = models / name
+    size_bytes = path.stat().st_size
     for entry in opened(path):
-        here = read_artifact(
-            [SourceFile(path.name, path.stat().st_size, descriptor_stream(entry[1], path.stat().st_size))]
-        )
+        file = SourceFile(path.name, size_bytes, descriptor_stream(entry[1], size_bytes))
+        here = read_artifact([file], values=Values.for_artifact(size_bytes) if with_values else None)
+        assert any(tensor.digest for tensor in here.tensors) is with_values
         with Inspector() as inspector:
-            assert inspector.inspect([entry]) == here
+            assert inspector.inspect([entry], values=with_values) == here
+            assert inspector.inspect([entry], values=with_values) == here
 
 
 def test_a_folder_is_read_from_the_few_files_that_matter(models: Path) -> None:
@@ -69,6 +77,16 @@ def test_a_folder_is_read_from_the_few_files_that_matter(models: Path) -> None:
     assert "variables/variables.data-00000-of-00001" in paths
     assert "variables/variables.data-00000-of-00001" not in worth_reading(paths)
     assert inspect_path(root).container is Container.SAVED_MODEL
+
+
+def test_digests_of_a_folders_variables_need_their_shards(models: Path) -> None:
+    """They are then worth reading, and the child has what it needs to read them."""
+    root = models / "py38" / "savedmodel_plain"
+    paths = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    assert "variables/variables.data-00000-of-00001" in worth_reading(paths, values=True)
+    with open_artifact(root) as files, Inspector() as inspector:
+        facts = inspector.inspect([(file.path, file.descriptor) for file in files], values=True)
+    assert all(tensor.digest for tensor in facts.tensors if tensor.dtype != "string")
 
 
 def reader_of(inspector: Inspector) -> int:
@@ -95,7 +113,12 @@ def test_one_inspector_reads_several_artifacts_each_in_a_process_of_its_own(
     """What one artifact took over never sees the next; what starts the readers stays, and leaves with the Inspector."""
     numbers: list[int] = []
     real = sandbox._Starter._number
-    monkeypatch.setattr(sandbox._Starter, "_number", lambda *given: (numbers.append(real(*given)), numbers[-1])[1])
+
+    def noted(starter: sandbox._Starter, deadline: float) -> int:
+        numbers.append(real(starter, deadline))
+        return numbers[-1]
+
+    monkeypatch.setattr(sandbox._Starter, "_number", noted)
     names = ["py38/plain.h5", "py313/plain.keras", "tf220/plain.tflite", "onnx/plain.onnx"] * 2
     with Inspector() as inspector:
         starter = inspector.starter_pid

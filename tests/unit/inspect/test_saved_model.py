@@ -134,7 +134,7 @@ def test_an_operation_that_reads_files_is_found_in_a_real_graph() -> None:
     """``Identity`` of the function library, renamed in place to an operation of the same length, is found and counted."""
     graph = PLAIN["saved_model.pb"].replace(b"\x12\x08Identity", b"\x12\x08ReadFile")
     (hazard,) = read(PLAIN | {"saved_model.pb": graph}).hazards
-    assert (hazard.kind, hazard.where.split(",")[1]) == (HazardKind.EXECUTABLE_OP, " node Identity")
+    assert (hazard.kind, hazard.where.split(",")[1]) == (HazardKind.OUTSIDE_FILE, " node Identity")
     assert hazard.detail == "ReadFile reads files that the graph names (40 times in the graph)"
 
 
@@ -151,8 +151,17 @@ def field(number: int, content: bytes) -> bytes:
 @pytest.mark.parametrize("op", ["WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "Save", "RegisterDataset"])
 def test_operations_that_reach_outside_are_hazards(op: str) -> None:
     """Python, files and the network, told by the operation's name."""
-    hazards = read(graph_of(op)).hazards
-    assert [(hazard.kind, hazard.where) for hazard in hazards] == [(HazardKind.EXECUTABLE_OP, "graph, node n")]
+    (hazard,) = read(graph_of(op)).hazards
+    assert hazard.kind in (HazardKind.EXECUTABLE_OP, HazardKind.OUTSIDE_FILE)
+    assert hazard.where == "graph, node n"
+
+
+def test_an_asset_whose_path_climbs_out_of_the_folder_is_a_hazard() -> None:
+    """``AssetFileDef.filename`` is joined to the model's ``assets`` folder when the graph is loaded."""
+    for name, unsafe in (("../../etc/passwd", True), ("vocabulary.txt", False)):
+        asset = field(6, field(2, name.encode()))
+        found = read({"saved_model.pb": field(2, field(2, b"\x0a\x05\x0a\x01n\x12\x00") + asset)}).hazards
+        assert [hazard.kind for hazard in found] == [HazardKind.OUTSIDE_FILE] * unsafe
 
 
 @pytest.mark.parametrize("op", ["RestoreV2", "SaveV2", "MergeV2Checkpoints", "ShardedFilename", "PrintV2", "ReadFile2"])

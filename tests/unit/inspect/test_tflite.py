@@ -7,12 +7,15 @@ import io
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelreg.facts import Container, CustomObject, Facts, HazardKind
+from modelreg.facts import Container, CustomObject, Facts, Graph, HazardKind, Operator
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.tflite import read_tflite
+from modelreg.inspect.tflite_operators import operator_name
+from modelreg.inspect.values import Values
 from modelreg.records import canonical_json, to_json
 
 MODELS = Path(__file__).parents[2] / "models" / "tf220"
@@ -88,3 +91,39 @@ def test_mutated_files_are_read_or_told_to_be_damaged(data: st.DataObject) -> No
 def test_any_bytes_are_read_or_told_to_be_damaged(data: bytes) -> None:
     """Random bytes behind the right mark raise nothing."""
     assert read(data[:4] + b"TFL3" + data[4:]).container is Container.TFLITE
+
+
+def test_digests_are_over_the_values_of_the_interpreter() -> None:
+    """The same values that TensorFlow Lite's own interpreter returned, as the extents' test has them."""
+    facts = read_tflite(SourceFile("m.tflite", len(PLAIN), io.BytesIO(PLAIN)), values=Values(1 << 30))
+    assert len(facts.tensors) == 2
+    for tensor in facts.tensors:
+        (extent,) = tensor.extents
+        values = PLAIN[extent.offset : extent.offset + extent.size_bytes]
+        assert tensor.digest == blake3(values).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "operator"),
+    [
+        ("plain", Operator("FULLY_CONNECTED", version=1)),
+        ("custom", Operator("Erfinv", "custom", 1)),
+        ("flex", Operator("FlexMatrixDeterminant", "flex", 1)),
+    ],
+)
+def test_operators_are_told_with_their_versions(name: str, operator: Operator) -> None:
+    """Built in, the application's own, and TensorFlow's."""
+    facts = read((MODELS / f"{name}.tflite").read_bytes())
+    assert facts.graph == Graph((operator,), format_version=3)
+
+
+def test_the_names_of_built_in_operators_are_the_schemas() -> None:
+    """The first, the custom one, and the last of TensorFlow 2.20; later numbers are told as numbers."""
+    assert [operator_name(number) for number in (0, 9, 32, 209, 210, -1)] == [
+        "ADD",
+        "FULLY_CONNECTED",
+        "CUSTOM",
+        "STABLEHLO_CASE",
+        "BUILTIN-210",
+        "BUILTIN--1",
+    ]

@@ -9,7 +9,7 @@ RULES = (
         "marshal is not compatible between Python versions. Another layout group fails with 'bad marshal data' "
         "(also EOFError or SystemError); within a group the interpreter dies or computes other numbers, silently.",
         "layer 'scale' (Lambda) holds bytecode of Python 3.8 or 3.9; the target is Python 3.11.",
-        "load it with the Python that wrote it, or replace the Lambda by a registered layer and save again",
+        "load it with the Python that wrote it, or: modelreg repair FILE -o OUT turns the Lambda into a named function",
     ),
     warn(
         "MR402",
