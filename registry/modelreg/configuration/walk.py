@@ -186,7 +186,7 @@ def _object(value: dict[str, JsonValue], role: _Role, place: _Place, depth: int)
         path = f"{path}/{layer}" if path else layer
     node = Node(class_name, kind, place.key, path, layer, place.parent, value)
     yield node
-    if class_name.startswith("__") or (class_name == FUNCTION and isinstance(config, str)):
+    if class_name == LAMBDA or (class_name == FUNCTION and isinstance(config, str)):
         return
     inside = _Place(layer, path, node, "layers" if isinstance(config, list) else "")
     inner = _Role("layer") if isinstance(config, list) else _Role(kind, named=False)

@@ -91,13 +91,13 @@ class _Reading:
         self.told: set[str] = set()
 
     def read(self, nodes: Iterable[Node], value: JsonValue) -> None:
+        self.facts.hazards.extend(configuration_hazards(value))
         try:
             for node in nodes:
                 self._node(node)
         except TooDeepError:
             self._too_much(f"nests deeper than {NESTING_MAX} levels")
             return
-        self.facts.hazards.extend(configuration_hazards(value))
         self.facts.text = configuration_text(value)
         if self.facts.text is None:
             self._too_much(f"is longer than the {TEXT_LENGTH_MAX:,} characters that facts keep")

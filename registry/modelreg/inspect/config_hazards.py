@@ -157,10 +157,8 @@ def _is_tool(parts: tuple[str, ...], name: str, *, is_function: bool) -> bool:
         return True
     if not parts or name in names.KERAS_TENSOR_TOOLS:
         return False
-    if parts[0] in names.KERAS_CLOSED_PARTS:
-        return True
     is_lower_case = name.rpartition(".")[2][:1].islower()
-    return parts[0] in names.KERAS_TOOL_PARTS and (is_function or is_lower_case)
+    return parts[0] in names.KERAS_TOOL_PARTS and (is_function or is_lower_case or parts[0] in names.KERAS_CLOSED_PARTS)
 
 
 _REACHING = {

@@ -91,11 +91,14 @@ KERAS_CLASSES = _words("""
 CustomObjectScope ExportArchive KerasFileEditor LambdaCallback
 """)
 
-KERAS_CLOSED_PARTS = _words("applications callbacks config datasets distribution export visualization wrappers")
-"""Parts of Keras's API that hold nothing that a model is made of."""
+KERAS_TOOL_PARTS = _words(
+    "applications callbacks config datasets distribution export preprocessing saving utils visualization wrappers"
+)
+"""Parts whose functions are tools, but for ``KERAS_TENSOR_TOOLS``; classes in them may be parts of models
+(``keras.src.applications.convnext.LayerScale``), unless ..."""
 
-KERAS_TOOL_PARTS = _words("preprocessing saving utils")
-"""Parts whose functions (spelled in lower case) are tools, but for ``KERAS_TENSOR_TOOLS``."""
+KERAS_CLOSED_PARTS = _words("callbacks config datasets export")
+"""... the part holds nothing that a model is made of."""
 
 KERAS_TENSOR_TOOLS = _words("""
 array_to_img img_to_array is_keras_tensor normalize pack_x_y_sample_weight pad_sequences smart_resize

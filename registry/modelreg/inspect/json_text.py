@@ -7,6 +7,7 @@ and another reader may take the first.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 
 from modelreg.configuration import JsonValue
@@ -40,8 +41,8 @@ def parse_json_text(data: bytes, *, size_bytes_max: int = limits.CONFIG_SIZE_BYT
     def note_repeated(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         unique = dict(pairs)
         if len(unique) != len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.update((name, None) for name in unique if names.count(name) > 1)
+            counts = Counter(name for name, _ in pairs)
+            repeated.update((name, None) for name, count in counts.items() if count > 1)
         return unique
 
     try:

@@ -159,12 +159,12 @@ class _Archive:
             name = member.filename
             if name in seen:
                 self._hazard(HazardKind.DUPLICATE_MEMBER, name, "stands twice in the archive; readers differ in which")
-            elif name not in _KERAS_MEMBERS and name.casefold() in _KERAS_MEMBERS:
-                detail = "is a member of Keras's but for the case of its letters, which some systems do not tell apart"
-                self._hazard(HazardKind.DUPLICATE_MEMBER, name, detail)
             seen.add(name)
             if reason := _unsafe(member):
                 self._hazard(HazardKind.UNSAFE_MEMBER_NAME, name, reason)
+            elif name not in _KERAS_MEMBERS and name.casefold() in _KERAS_MEMBERS:
+                detail = "is a member of Keras's but for the case of its letters, which some systems do not tell apart"
+                self._hazard(HazardKind.DUPLICATE_MEMBER, name, detail)
             elif name not in _KERAS_MEMBERS and not name.startswith("assets/"):
                 self._hazard(HazardKind.UNEXPECTED_MEMBER, name, "is none of the members that Keras writes")
 

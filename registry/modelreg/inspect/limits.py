@@ -92,6 +92,17 @@ BYTECODE_WALKED_BYTES_MAX = 512 * KIB
 LISTING_LINES_MAX = 200
 """Instructions that a person reads; a Lambda of ten operations has about 40."""
 LISTING_VALUE_LENGTH_MAX = 60
+LIFTED_INSTRUCTIONS_MAX = 400
+"""Instructions of a function whose source is sought; a Lambda of ten operations has about 40."""
+LIFTED_DEPTH_MAX = 40
+"""Parentheses within each other in lifted source; CPython's parser gives up at 200."""
+LIFTED_EVENTS_MAX = 20_000
+"""Evaluations on all paths of a function together: paths double with each condition that is not the last thing done."""
+LIFTED_CONSTANT_VALUES_MAX = 1_000
+"""Values in one constant that is written as source; references can make fifty bytes stand for a thousand million."""
+LIFTED_SOURCE_LENGTH_MAX = 8_192
+RESTORED_WORK_BYTES_MAX = 512 * KIB
+"""Bytes read again and again while the bytes that Windows's Keras changed are sought: half a second."""
 BAD_OPCODES_MAX = 20
 """Instructions told one by one that no candidate has; damage makes either a few of them or nothing but them."""
 
@@ -114,6 +125,8 @@ VALUES_SLAB_SIZE_BYTES_MAX = 64 * MIB
 """A row of chunks of a chunked HDF5 dataset, held while it is read; h5py's own chunks are below 1 MiB."""
 VALUES_CONVERTED_SIZE_BYTES_MAX = 64 * MIB
 """Numbers that ONNX stores one by one (``int32_data``), whose conversion takes ten times their memory."""
+SHARD_INDEX_SIZE_BYTES_MAX = 16 * MIB
+"""``X.weights.json`` takes about 80 bytes a layer."""
 GRAPH_OPERATORS_MAX = 10_000
 """Kinds of operations in one graph; TensorFlow registers about 1,500, a large model uses 200."""
 WEIGHT_NAMES_SIZE_BYTES_MAX = 16 * MIB

@@ -16,9 +16,12 @@ from modelreg.inspect import limits
 from modelreg.inspect.config import ConfigFacts, common_pythons, read_model_config, read_training_config
 from modelreg.inspect.json_text import BadJsonError, parse_json_text
 from modelreg.inspect.keras_zip import METADATA, WEIGHTS, ZipContents, read_zip
-from modelreg.inspect.sniff import Format, Sniffed, ends_with_zip_directory, sniff
+from modelreg.inspect.loose_texts import in_file, read_loose_texts
+from modelreg.inspect.sharded import read_sharded, shard_index
+from modelreg.inspect.sniff import Format, Sniffed, appended_archive_hazards, sniff
 from modelreg.inspect.source import SourceFile, window
 from modelreg.inspect.text import plain
+from modelreg.inspect.yaml_text import yaml_hazards
 
 if TYPE_CHECKING:
     from modelreg.inspect.values import Values
@@ -31,18 +34,24 @@ def read_artifact(files: Sequence[SourceFile], *, values: Values | None = None) 
     """Read one file, or the files of a folder; never raises for bad bytes.
 
     A folder with ``saved_model.pb`` at its root is a SavedModel.  A folder in which exactly one file is a model is
-    that model.  Any other folder is opaque.  With ``values``, the tensors' digests are taken too.
+    that model; one without, but with one index of shards, is those weights.  Any other folder is opaque.
+
+    With ``values``, the digests of the tensors and of the whole model are taken too.
     """
     if any(file.path in SAVED_MODEL_MARKS for file in files):
         from modelreg.inspect.saved_model import read_saved_model
 
         facts = read_saved_model(files, values=values)
     else:
-        facts = read_file(files[0], values) if len(files) == 1 else _read_folder(files, values)
-    if len(facts.hazards) <= limits.HAZARDS_MAX:
+        facts = read_file(files[0], values) if len(files) == 1 else _with_rest(_read_folder(files, values), files)
+    if len(facts.hazards) > limits.HAZARDS_MAX:
+        more = Hazard(HazardKind.TOO_MUCH, facts.file, f"{len(facts.hazards):,} hazards; the first are listed")
+        facts = replace(facts, hazards=(*facts.hazards[: limits.HAZARDS_MAX - 1], more))
+    if values is None:
         return facts
-    more = Hazard(HazardKind.TOO_MUCH, facts.file, f"{len(facts.hazards):,} hazards; the first are listed")
-    return replace(facts, hazards=(*facts.hazards[: limits.HAZARDS_MAX - 1], more))
+    from modelreg.semantic import semantic_digest
+
+    return replace(facts, semantic_digest=semantic_digest(facts))
 
 
 def _read_folder(files: Sequence[SourceFile], values: Values | None) -> Facts:
@@ -54,10 +63,33 @@ def _read_folder(files: Sequence[SourceFile], values: Values | None) -> Facts:
     found = [(file, sniffed) for file in files if (sniffed := sniff(file)).format is not Format.OPAQUE]
     read = [(file, sniffed, _read_sniffed(file, sniffed, None)) for file, sniffed in found]
     models = [(file, sniffed, facts) for file, sniffed, facts in read if facts.container in _WHOLE_MODELS]
-    if len(models) != 1:
+    if not models:
+        return _read_shards(files, values)
+    if len(models) > 1:
         return Facts(Container.OPAQUE, ".")
     ((file, sniffed, facts),) = models
     return facts if values is None else _read_sniffed(file, sniffed, values)
+
+
+def _with_rest(facts: Facts, files: Sequence[SourceFile]) -> Facts:
+    """``facts`` and the hazards of the folder's other files, for Keras may be pointed at any of them."""
+    if len(files) > limits.FOLDER_FILES_READ_MAX:
+        return facts
+    known = {facts.file, *(tensor.file for tensor in facts.tensors)}
+    rest = [(file, sniff(file)) for file in files if file.path not in known]
+    lambdas, hazards = read_loose_texts(pair for pair in rest if pair[1].format is Format.OPAQUE)
+    for file, sniffed in rest:
+        if sniffed.format is not Format.OPAQUE:
+            beside = _read_sniffed(file, sniffed, None)
+            lambdas, hazards = (*lambdas, *beside.lambdas), (*hazards, *in_file(file.path, beside.hazards))
+    return replace(facts, lambdas=(*facts.lambdas, *lambdas), hazards=(*facts.hazards, *hazards))
+
+
+def _read_shards(files: Sequence[SourceFile], values: Values | None) -> Facts:
+    """Weights in shards, if exactly one file of the folder is an index of some."""
+    documents = (file for file in files if sniff(file).defect is DefectKind.JSON_DOCUMENT)
+    found = [(file, index) for file in documents if (index := shard_index(file)) is not None]
+    return read_sharded(*found[0], files, values) if len(found) == 1 else Facts(Container.OPAQUE, ".")
 
 
 _WHOLE_MODELS = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP, Container.TFLITE, Container.ONNX})
@@ -69,6 +101,8 @@ def read_file(file: SourceFile, values: Values | None = None) -> Facts:
 
 
 def _read_sniffed(file: SourceFile, sniffed: Sniffed, values: Values | None) -> Facts:
+    if sniffed.defect is DefectKind.JSON_DOCUMENT and (index := shard_index(file)) is not None:
+        return read_sharded(file, index, [file], values)
     if sniffed.defect is not None:
         defect = Defect(sniffed.defect, file.path, plain(sniffed.detail))
         return Facts(_CONTAINER_OF_DEFECT.get(sniffed.defect, Container.OPAQUE), file.path, defects=(defect,))
@@ -82,12 +116,13 @@ def _read_sniffed(file: SourceFile, sniffed: Sniffed, values: Values | None) -> 
         case Format.TFLITE:
             from modelreg.inspect.tflite import read_tflite
 
-            return read_tflite(file, values=values)
+            facts = read_tflite(file, values=values)
+            return replace(facts, hazards=(*facts.hazards, *appended_archive_hazards(file)))
         case Format.ONNX:
             from modelreg.inspect.onnx import read_onnx
 
             return read_onnx(file, values=values)
-    return Facts(Container.OPAQUE, file.path)
+    return Facts(Container.OPAQUE, file.path, hazards=tuple(yaml_hazards(file)))
 
 
 _CONTAINER_OF_DEFECT = {DefectKind.TRUNCATED_HDF5: Container.HDF5}
@@ -114,9 +149,7 @@ def _read_hdf5(file: SourceFile, values: Values | None) -> Facts:
     if read.training_config is not None:
         configs.append(training := read_training_config(read.training_config, file=file.path))
     hazards = list(read.hazards)
-    if ends_with_zip_directory(file):
-        detail = "a zip archive is appended to the HDF5 data; readers differ in which of the two they see"
-        hazards.append(Hazard(HazardKind.UNEXPECTED_MEMBER, file.path, detail))
+    hazards.extend(appended_archive_hazards(file))
     facts = Facts(
         read.container,
         file.path,

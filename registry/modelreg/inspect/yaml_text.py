@@ -15,7 +15,9 @@ from modelreg.inspect import limits
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.text import plain
 
-_TAG = re.compile(rb"(?:!|tag:yaml\.org,2002:)[^\s\[\]{},]{0,64}?python/(object|name|module)[^\s\[\]{},]{0,200}")
+_TAG = re.compile(
+    rb"(?<![\w/.:])!(?:<?!?tag:yaml\.org,2002:|[^\s\[\]{},]{0,64}?)python/(?:object|name|module)[^\s\[\]{},]{0,200}"
+)
 """PyYAML's constructors that import (``constructor.py``: ``python/object``, ``/name:``, ``/module:``, ``/apply:``)."""
 _ALIAS = re.compile(rb"^%TAG\s+(!\w*!?)\s+tag:yaml\.org,2002:(\S*)", re.MULTILINE)
 
@@ -38,4 +40,4 @@ def _as_utf8(data: bytes) -> bytes | None:
     """The bytes of a text in UTF-8, from any encoding that YAML 1.1 allows (5.1); ``None`` for what is no text."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace").encode("utf-8", "replace")
-    return None if b"\0" in data[:4096] else data
+    return None if b"\0" in data[:4096] else data.removeprefix(b"\xef\xbb\xbf")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from modelreg.facts import Hazard, HazardKind
 from modelreg.inspect import limits
-from modelreg.inspect.sniff import ZIP_END, ZIP_LOCAL_HEADER, embedded_hdf5_start, zip_directory
+from modelreg.inspect.sniff import ZIP_DIRECTORY_HEADER, ZIP_END, ZIP_LOCAL_HEADER, embedded_hdf5_start, zip_directory
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.text import plain
 
@@ -112,8 +112,8 @@ def _between(file: SourceFile, runs: list[tuple[int, int, zipfile.ZipInfo]], dir
         elif before is not None and end is not None and start > end:
             gap = file.read_at(end, max(0, min(start - end, limits.ZIP_GAP_SIZE_BYTES_MAX - searched)))
             searched += len(gap)
-            if ZIP_LOCAL_HEADER in gap:
-                detail = f"bytes {end:,} to {start:,} hold a member that the directory does not list; readers differ"
+            if ZIP_LOCAL_HEADER in gap or ZIP_DIRECTORY_HEADER in gap:
+                detail = f"bytes {end:,} to {start:,} hold members that the directory does not list; readers differ"
                 yield _hazard(HazardKind.DUPLICATE_MEMBER, file.path, detail)
             elif not (before.flag_bits & _DESCRIPTOR_FLAG and start - end <= _DESCRIPTOR_SIZE_BYTES_MAX):
                 detail = f"bytes {end:,} to {start:,} belong to no member"

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg.inspect.bytecode import BytecodeError, StoredFunction, read_bytecode, read_stored_function
+from modelreg.inspect.bytecode.marshalled import MarshalError, parse_code
+from modelreg.inspect.bytecode.values import Layout
 
 from .stored_functions import ALL_BLOBS, PYTHONS, stored
 
@@ -131,6 +133,18 @@ def test_any_mutation_is_an_answer_or_a_bytecode_error(blob: bytes, changes: lis
     for offset, value in changes:
         data[offset % len(data)] = value
     check(bytes(data))
+
+
+@given(st.sampled_from(ALL_BLOBS), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6))
+def test_any_change_of_instructions_is_an_answer(blob: bytes, changes: list[tuple[float, int]]) -> None:
+    """Arguments out of range, jumps to anywhere, stacks that do not fit: damage is told, or nothing is."""
+    for layout in Layout:
+        with contextlib.suppress(MarshalError):
+            code = parse_code(blob, layout).code.code
+            data = bytearray(blob)
+            for where, value in changes:
+                data[code.offset + int(where * (len(code.data) - 1))] = value
+            assert read_bytecode(bytes(data)).pythons
 
 
 @given(st.text(max_size=300))

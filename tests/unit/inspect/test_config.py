@@ -37,7 +37,8 @@ LAMBDA = layer("Lambda", "lam", function=[CODE_38, None, None], function_type="l
 
 def test_the_stored_function_of_the_examples_is_python_3_8s() -> None:
     """Both interpreters with this format are named."""
-    assert sequential(LAMBDA).lambdas == [LambdaCode("lam", "s/lam", ("3.8", "3.9"))]
+    (code,) = sequential(LAMBDA).lambdas
+    assert (code.layer, code.path, code.pythons, code.source) == ("lam", "s/lam", ("3.8", "3.9"), "lambda x: x")
 
 
 @pytest.mark.parametrize(

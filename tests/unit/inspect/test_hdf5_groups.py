@@ -145,19 +145,21 @@ def test_layers_with_a_slash_in_their_name_are_found() -> None:
     assert contents.defects == []
 
 
-def test_weights_reached_by_links_are_not_called_missing() -> None:
-    """The link is a hazard of its own; it is not followed to find out."""
+def test_links_in_the_place_of_weights_are_not_followed(tmp_path: Path) -> None:
+    """They are hazards of their own.  Both lead to groups, which would be called no tensors if they were looked at."""
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other.create_group("group")
 
     def make(file: h5py.File) -> None:
-        layers(file, {"d": ["d/kernel:0"]})
-        file["d/d"].move("kernel:0", "moved")
-        file["d/d/kernel:0"] = h5py.SoftLink("/d/d/moved")
-        del file["d"].attrs["weight_names"]
-        save_names(file["d"], "weight_names", ["d/kernel:0"])
+        layers(file, {"d": ["d/kernel:0", "d/bias:0"], "e": []})
+        del file["d/d/kernel:0"], file["d/d/bias:0"], file["e"]
+        file["d/d/kernel:0"] = h5py.SoftLink("/d")
+        file["d/d/bias:0"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/group")
+        file["e"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/nothing")
 
     contents = read(make)
     assert contents.defects == []
-    assert [hazard.kind for hazard in contents.hazards] == [HazardKind.SOFT_LINK]
+    assert sorted(hazard.kind for hazard in contents.hazards) == [HazardKind.EXTERNAL_LINK] * 2 + [HazardKind.SOFT_LINK]
 
 
 def test_a_layer_without_weight_names_has_no_weights() -> None:

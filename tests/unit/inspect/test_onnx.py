@@ -157,7 +157,7 @@ def test_infinities_are_counted_in_every_float_type() -> None:
 def test_values_in_another_file_or_in_two_fields_have_no_digest() -> None:
     """What is taken is what a reader of the file alone would get, or nothing."""
     assert digests((MODELS / "onnx" / "external.onnx").read_bytes())["hidden.kernel"] is None
-    twice = field(1, b"\x01") + bytes([2 << 3, 1]) + field(4, bytes(4)) + field(9, bytes(4)) + field(8, b"w")
+    twice = field(1, b"\x02") + bytes([2 << 3, 1]) + field(4, bytes(4)) + field(9, bytes(4)) + field(8, b"w")
     model = b"\x08\x0e" + field(8, b"\x10\x15") + field(7, field(1, field(4, b"Relu")) + field(5, twice))
     assert digests(model) == {"w": None}
 

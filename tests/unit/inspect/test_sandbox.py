@@ -166,6 +166,30 @@ def test_no_reader_outlives_its_starter(endless: int) -> None:
     assert is_gone(found[0])
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list open files")
+def test_a_reader_holds_no_socket_of_its_starter(endless: int) -> None:
+    """What took it over could else speak to the starter, or to the parent in the starter's name."""
+    found: dict[str, set[str]] = {}
+
+    def sockets(pid: int) -> set[str]:
+        links = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+        return {link for link in links if link.startswith("socket:")}
+
+    def look() -> None:
+        reader = reader_of(inspector)
+        assert inspector.starter_pid is not None
+        found["reader"], found["starter"] = sockets(reader), sockets(inspector.starter_pid)
+        os.kill(reader, signal.SIGKILL)
+
+    with Inspector() as inspector:
+        looker = threading.Thread(target=look)
+        looker.start()
+        inspector.inspect_entries([Entry("m.h5", ENDLESS_SIZE_BYTES, endless)])
+        looker.join()
+    assert (len(found["reader"]), len(found["starter"])) == (1, 1)
+    assert found["reader"].isdisjoint(found["starter"])
+
+
 def test_each_artifact_has_limits_of_its_own(endless: int, models: Path) -> None:
     """One that uses up its time takes none of the next one's."""
     with Inspector(child_limits=ChildLimits(cpu_s=1)) as inspector:

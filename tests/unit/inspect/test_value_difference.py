@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 
 from modelreg.comparison import Distance
 from modelreg.digest.values import value_hasher
+from modelreg.errors import InspectionError
 from modelreg.facts import Extent
-from modelreg.inspect import limits
+from modelreg.inspect import Inspector, limits
+from modelreg.inspect.limits import ChildLimits
 from modelreg.inspect.pairs import StoredPair, StoredTensor
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.value_difference import measure
@@ -152,3 +156,21 @@ def test_any_two_tensors_are_measured_as_numpy_would(left: list[float], right: l
     assert (found.worst is None) is (len(differences) == 0)
     if len(differences):
         assert float(found.worst or "nan") == pytest.approx(differences.max(), rel=1e-8)
+
+
+def test_pairs_are_measured_in_a_confined_process(tmp_path: Path) -> None:
+    """Claim: the parent hands over open files and gets the distances; files are told apart by their number."""
+    left, right = np.arange(4, dtype="<f4"), np.array([0, 1, 2, 8], "<f4")
+    with contextlib.ExitStack() as stack:
+        files, places = [], []
+        for index, array in enumerate((left, right)):
+            path = tmp_path / str(index)
+            path.write_bytes(array.tobytes())
+            files.append(("model.h5", stack.enter_context(path.open("rb")).fileno()))
+            places.append(stored(array.tobytes(), hexdigest(array.tobytes()), file=index))
+        inspector = stack.enter_context(Inspector())
+        pair = StoredPair((4,), "float32", *places)
+        assert inspector.measure(files, [pair]) == (Distance("5", (3,), "3", "8", 1, 4),)
+        late = Inspector(child_limits=ChildLimits(wall_s=0))
+        with pytest.raises(InspectionError, match="took longer than 0 s"):
+            late.measure(files, [pair] * 1000)

@@ -51,9 +51,15 @@ def test_bfloat16_is_counted_by_its_own_exponent() -> None:
 def test_tensors_larger_than_a_block_have_the_digest_of_the_whole() -> None:
     """Blocks are how values are read, not what is hashed."""
     array = np.arange(3 * limits.VALUES_BLOCK_SIZE_BYTES // 4 + 7, dtype="<f4")
-    array[[0, limits.VALUES_BLOCK_SIZE_BYTES // 4, -1]] = np.nan
-    assert stored(array) == (blake3(array.tobytes()).hexdigest(), 3)
-    assert stored(array, swapped=True) == (blake3(array.tobytes()).hexdigest(), 3)
+    array[[5, limits.VALUES_BLOCK_SIZE_BYTES // 4 - 1, limits.VALUES_BLOCK_SIZE_BYTES // 4 + 9, -1]] = np.nan
+    assert stored(array) == (blake3(array.tobytes()).hexdigest(), 4)
+    assert stored(array, swapped=True) == (blake3(array.tobytes()).hexdigest(), 4)
+
+
+def test_a_complex_value_counts_once_whichever_part_is_not_finite() -> None:
+    """Real, imaginary, both, neither."""
+    array = np.array([complex(np.nan, 0), complex(0, np.inf), complex(np.nan, np.nan), 1 + 1j], "<c8")
+    assert stored(array)[1] == 3
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,14 @@ def test_tensors_larger_than_a_block_have_the_digest_of_the_whole() -> None:
 def test_what_is_stored_must_be_what_the_shape_takes(shape: tuple[int, ...], dtype: str, size: int) -> None:
     """Otherwise there is no digest, rather than one over something else."""
     assert values_of().stored(io.BytesIO(bytes(64)), (Extent(0, size),), shape, dtype) == NOTHING
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "float32", "bfloat16"])
+def test_places_that_cut_a_value_in_two_give_no_digest(dtype: str) -> None:
+    """As a damaged file can have them: nothing raises."""
+    size = stored_size_bytes((2,), dtype) or 0
+    extents = (Extent(0, 1), Extent(10, size - 1))
+    assert values_of().stored(io.BytesIO(bytes(64)), extents, (2,), dtype) == NOTHING
 
 
 def test_a_stream_that_ends_early_gives_no_digest() -> None:

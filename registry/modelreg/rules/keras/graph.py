@@ -48,7 +48,7 @@ def graph_troubles(facts: Facts, reader: Reader, provided: Collection[str] = ())
     if facts.container is not Container.SAVED_MODEL or facts.graph is None or reader.line is Line.STANDALONE:
         return
     troubles = [*_graph(facts.graph, reader), *_callbacks(facts, facts.graph, reader, provided)]
-    if not reader.is_keras3:
+    if True:
         troubles += _keras_part(facts, reader)
         troubles += _versions(facts.graph, reader)
     yield from troubles
@@ -118,35 +118,16 @@ def _keras_part(facts: Facts, reader: Reader) -> Iterator[Trouble]:
     if not facts.tensors:
         return  # without a checkpoint nothing tells how its objects are kept
     if not any(tensor.path == _OBJECT_GRAPH for tensor in facts.tensors):
-        yield from _without_objects(facts, reader)
+        if target is None or target >= _NEEDS_OBJECT_GRAPH:
+            yield _no_model(
+                f"a SavedModel by TensorFlow {facts.tensorflow_version or '(not told)'} without an object graph, which "
+                f"load_model of {reader} does not read ('list index out of range')"
+            )
     elif written >= _METADATA_FILE and any(_KERAS2_PART in tensor.path for tensor in facts.tensors):
         yield _no_model(
             "it holds a Keras model that was saved with tf.saved_model.save, without the metadata that load_model "
-            "asks for ('Unable to create a Keras model', 'JSONDecodeError')",
-            Outcome.LOAD_ERROR,
+            "asks for ('Unable to create a Keras model', 'JSONDecodeError')"
         )
-    else:
-        yield _exported(facts, reader)
-
-
-def _without_objects(facts: Facts, reader: Reader) -> Iterator[Trouble]:
-    if reader.tensorflow is None or reader.tensorflow >= _NEEDS_OBJECT_GRAPH:
-        yield _no_model(
-            f"a SavedModel by TensorFlow {facts.tensorflow_version or '(not told)'} without an object graph, which "
-            f"load_model of {reader} does not read ('list index out of range')",
-            Outcome.LOAD_ERROR,
-        )
-    else:
-        yield _exported(facts, reader)
-
-
-def _exported(facts: Facts, reader: Reader) -> Trouble:
-    return _no_model(
-        f"a SavedModel by TensorFlow {facts.tensorflow_version or '(not told)'} without Keras's metadata: load_model "
-        f"of {reader} gives an object that has signatures and no predict()",
-        Outcome.PREDICT_ERROR,
-        is_certain=False,
-    )
 
 
 def _versions(graph: Graph, reader: Reader) -> Iterator[Trouble]:
@@ -185,9 +166,9 @@ def _trouble(message: str, fix: str | None = None, *, is_certain: bool = True) -
     return Trouble(_RULE, message, None, Outcome.LOAD_ERROR, fix, is_certain=is_certain)
 
 
-def _no_model(message: str, outcome: Outcome, *, is_certain: bool = True) -> Trouble:
+def _no_model(message: str) -> Trouble:
     fix = "tf.saved_model.load(PATH).signatures['serving_default'] runs it; model.save() keeps a Keras model"
-    return Trouble(_NOT_KERAS, message, None, outcome, fix, is_certain=is_certain)
+    return Trouble(_NOT_KERAS, message, None, Outcome.LOAD_ERROR, fix)
 
 
 def _tensorflow(reader: Reader) -> str:

@@ -34,6 +34,7 @@ def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> I
         yield from _name_with_slash(node, reader)
         yield from _tensors_by_keyword(node, reader)
         yield from _axis_as_list(node, reader)
+        yield from _calls_that_are_not_there(node, reader)
         if facts.container is Container.KERAS_HDF5:
             yield from _mistaken_operation(facts, node, reader)
             yield from _unsafe_inside(node, reader)
@@ -133,6 +134,44 @@ def _legacy_calls(node: Node) -> Iterator[dict[str, JsonValue]]:
 
 def _is_place(value: JsonValue) -> bool:
     return isinstance(value, list) and all(isinstance(index, int) for index in value[1:3])
+
+
+def _calls_that_are_not_there(model: Node, reader: Reader) -> Iterator[Trouble]:
+    """Keras 2 counts a nested model's own input as its first call, so that the call in the outer model is number 1.
+
+    ``deserialize_node`` of Keras 3 looks for that number among the calls in the outer model, and waits for ever (3.3 to
+    3.14) or gives up: 'Invalid Functional model configuration'.  Source: ``_should_skip_first_node`` in
+    ``keras/src/engine/functional.py`` (2.15).
+    """
+    layers = model.arguments.get("layers")
+    members = [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    calls = {str(layer.get("name")): layer.get("inbound_nodes") for layer in members}
+    for layer in members:
+        for name, index in _legacy_references(layer.get("inbound_nodes")):
+            counted = calls.get(name)
+            if isinstance(counted, list) and index >= max(1, len(counted)):
+                yield Trouble(
+                    _RULE,
+                    f"layer {layer.get('name')!r} follows call {index} of {name!r}, a model inside the model, which "
+                    f"{reader} counts from 0 and does not find: 'Invalid Functional model configuration', or no end",
+                    place(model),
+                    Outcome.LOAD_ERROR,
+                    "modelreg repair FILE -o OUT --target TARGET counts anew, or load it with tf-keras",
+                )
+                return
+
+
+def _legacy_references(calls: JsonValue) -> Iterator[tuple[str, int]]:
+    """Names and call numbers of the layers that a layer of Keras 1 or 2 is called on."""
+    for call in calls if isinstance(calls, list) else ():
+        for tensor in call if isinstance(call, list) else ():
+            if (
+                isinstance(tensor, list)
+                and len(tensor) >= 3
+                and isinstance(tensor[0], str)
+                and isinstance(tensor[1], int)
+            ):
+                yield tensor[0], tensor[1]
 
 
 def _axis_as_list(node: Node, reader: Reader) -> Iterator[Trouble]:

@@ -56,6 +56,7 @@ class Tables:
 
 @functools.cache
 def tables() -> Tables:
+    """The file, decoded on the first call."""
     packed = importlib.resources.files(__package__).joinpath(FILE).read_bytes()
     document = json.loads(lzma.decompress(packed))
     if document["format"] != FORMAT:

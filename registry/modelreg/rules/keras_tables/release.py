@@ -33,11 +33,11 @@ _BY_NAME_ORDER = (
 class Entry:
     """A class or function of a release.
 
-    ``arguments`` are the configuration keys that it takes (its constructor's, through ``**kwargs`` and ``from_config``),
-    ``required`` those without a default.  ``open`` says that other keys do not fail either: they are ignored, or where
-    they end cannot be read from the source.  ``drops`` are keys that ``from_config`` takes and discards.  ``defaults``
-    has the literal ones; a tuple is a list there, as in a configuration.  ``kind`` is ``class``, ``function``, or
-    ``external`` for what TensorFlow provides, of which only the name is known.
+    ``arguments`` are the configuration keys that it takes (its constructor's, through ``**kwargs`` and
+    ``from_config``), ``required`` those without a default.  ``open`` says that other keys do not fail either: they are
+    ignored, or where they end cannot be read from the source.  ``drops`` are keys that ``from_config`` takes and
+    discards.  ``defaults`` has the literal ones; a tuple is a list there, as in a configuration.  ``kind`` is
+    ``class``, ``function``, or ``external`` for what TensorFlow provides, of which only the name is known.
     """
 
     name: str

@@ -5,9 +5,7 @@ of a lambda and its code; of ``functions``, the text of a ``def`` and its code; 
 in a file on a drive C, and the same bytes as Keras on Windows stores them (each 0x5C as 0x2F).
 """
 # mypy: ignore-errors
-# ruff: noqa: UP031, E501
-
-from __future__ import print_function
+# ruff: noqa: UP031
 
 import base64
 import json
@@ -33,17 +31,21 @@ LAMBDAS = [
     "lambda inputs: inputs[0] * inputs[1] + (a - (b - c)) - 2 ** -x",
     "lambda x, y=None, *rest, **more: f(x, *rest, k=y, **more)",
     "lambda x: [x, (x,), {'a': x, 'b': [1.0, -0.0]}]",
-    "lambda x: (lambda y, k=2: x + y + k)(1) | ~x & 3 << 1",
+    "lambda x: (lambda y, k=2: x + y + k)(1) | ~x & z << 1",
     "lambda: None",
 ]
 FUNCTIONS = [
     "def shifted(t, by, *rest):\n    return t - by",
+    "def waits(x):\n    yield x",
     "def product(inputs):\n    a, b = inputs\n    return a * b",
-    "def steps(x):\n    'What it does.'\n    y = z = x + 1\n    y += z\n    (a, b), c = K.split(y)\n    print(a)\n    return (a, b, c) if c else y",
+    "def steps(x):\n    'What it does.'\n    y = z = x + 1\n    y += z\n    (a, b), c = K.split(y)\n    K.log(a)\n    return (a, b, c) if c else y",
 ]
 WINDOWS = [
     ("unpacks", "def f(inputs):\n    (a, b) = inputs\n    return a * b"),
-    ("unpacks twice", "def f(inputs):\n    (a, b), c = inputs\n    for c, b in a:\n        a = c if b else a\n    return a"),
+    (
+        "unpacks twice",
+        "def f(inputs):\n    (a, b), c = inputs\n    for c, b in a:\n        a = c if b else a\n    return a",
+    ),
     ("has 92", "def f(x):\n    return x + 92"),
     ("has 47", "def f(x):\n    return x + 47"),
     ("has a backslash", "def f(x):\n    return x + 'a\\\\b'"),
