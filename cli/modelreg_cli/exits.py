@@ -24,6 +24,7 @@ TABLE = (
     (2, "usage"),
     (3, "no such model, version, alias or file"),
     (4, "refused by policy (a withdrawn version, say)"),
+    (5, "diff --exit-code: weights or architecture differ"),
     (8, "refused as corrupt: bytes are not what was pushed, or are no model"),
     (16, "refused as untrusted: a signature is demanded and not there"),
     (32, "refused as unsafe: content that executes, reaches out or exhausts"),
@@ -34,6 +35,8 @@ TABLE = (
 
 COULD_NOT = 1
 USAGE = 2
+DIFFERENT = 5
+"""No sum of kinds of refusal, which are multiples of four."""
 INTERRUPTED = 130
 DEBUG_VARIABLE = "MODELREG_DEBUG"
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "verify": "Check a version in the store, or a pulled folder without any registry.",
     "list": "List every version of every model, or of one.",
     "show": "Show everything about a version, and what a pull of it would find.",
+    "diff": "Show what differs between two models: tensors, layers, environment, facts.",
     "inspect": "Read a file, a folder or a version: layers, tensors, custom objects, hazards.",
     "diagnose": "Say whether a model will load there, why not, and what to type.",
     "alias": "Point an alias at a version, or delete it.",

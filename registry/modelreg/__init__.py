@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from modelreg.client.checks import Checks
     from modelreg.client.diagnose import Diagnosis, Diagnostics, Explained, Judged, inspect_many
+    from modelreg.client.diff import diff_models
     from modelreg.client.doctor import examine
     from modelreg.client.folder import is_pulled_folder, verify_folder
     from modelreg.client.registry import default_name
     from modelreg.client.results import AliasMoved, Check, Pulled, Pushed, Swept, Verified, Version, Withdrawn
     from modelreg.client.schema import schema_status, upgrade_schema
+    from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
     from modelreg.config import Setting, Settings, load_settings, masked
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
@@ -55,6 +57,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "modelreg.client.checks": ("Checks",),
     "modelreg.client.diagnose": ("Diagnosis", "Diagnostics", "Explained", "Judged", "inspect_many"),
+    "modelreg.client.diff": ("diff_models",),
     "modelreg.client.doctor": ("examine",),
     "modelreg.client.folder": ("is_pulled_folder", "verify_folder"),
     "modelreg.client.registry": ("default_name",),
@@ -69,6 +72,15 @@ _HOMES = {
         "Withdrawn",
     ),
     "modelreg.client.schema": ("schema_status", "upgrade_schema"),
+    "modelreg.comparison": (
+        "Change",
+        "Distance",
+        "LayerChange",
+        "ModelDifference",
+        "Relation",
+        "Side",
+        "TensorChange",
+    ),
     "modelreg.config": ("Setting", "Settings", "load_settings", "masked"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
@@ -105,6 +117,7 @@ __all__ = [
     "AliasMoved",
     "BlobMissingError",
     "Cell",
+    "Change",
     "Check",
     "Checks",
     "ConflictError",
@@ -114,6 +127,7 @@ __all__ = [
     "Diagnosis",
     "Diagnostics",
     "Difference",
+    "Distance",
     "DocumentError",
     "Environment",
     "Explained",
@@ -125,9 +139,11 @@ __all__ = [
     "Json",
     "Judged",
     "Kind",
+    "LayerChange",
     "LoadError",
     "Manifest",
     "Mode",
+    "ModelDifference",
     "ModelregError",
     "NotFoundError",
     "PlacementError",
@@ -138,16 +154,19 @@ __all__ = [
     "Reference",
     "RefusedError",
     "Registry",
+    "Relation",
     "Rule",
     "SchemaRevisionError",
     "SchemaStatus",
     "Setting",
     "Settings",
     "Severity",
+    "Side",
     "StoreAbsentError",
     "StoreError",
     "Swept",
     "Target",
+    "TensorChange",
     "UsageError",
     "Verdict",
     "Verified",
@@ -157,6 +176,7 @@ __all__ = [
     "capture",
     "default_name",
     "diff",
+    "diff_models",
     "examine",
     "inspect_many",
     "inspect_path",

@@ -18,9 +18,8 @@ from modelreg.client.checks import accepted_bytes
 from modelreg.client.fetch import fetch_files
 from modelreg.client.folder import is_pulled_folder, read_kept_manifest
 from modelreg.client.push import writer_environment
-from modelreg.comparison import Difference, Distance, Pair, Side, Subject, compare, match_tensors
+from modelreg.comparison import Distance, ModelDifference, Pair, Side, Subject, compare, match_tensors
 from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
-from modelreg.environment import Environment
 from modelreg.errors import ConflictError, DocumentError, InspectionError
 from modelreg.facts import Facts
 from modelreg.findings import Verdict
@@ -56,7 +55,7 @@ def diff_models(
     *,
     values: bool = True,
     progress: Progress | None = None,
-) -> Difference:
+) -> ModelDifference:
     """Everything in which ``right`` differs from ``left``; a path is a file, a folder, or a pulled folder.
 
     With ``values`` the worst absolute difference of each changed tensor is told, which reads both sides' bytes.
@@ -64,42 +63,93 @@ def diff_models(
     fetched bytes are not what was pushed, ``InspectionError`` if no reading process can be started.
     """
     with contextlib.ExitStack() as stack:
-        sides = [_open(side, stack, progress) for side in (left, right)]
+        opening = _Opening(stack, progress)
+        sides = [opening.open(side) for side in (left, right)]
         ours, theirs = (side.subject for side in sides)
         matching = match_tensors(ours.facts, theirs.facts)
         distances: Mapping[str, Distance] = {}
         notes = [note for side in sides for note in side.notes]
         if values and matching.measurable:
             try:
-                distances = _measure(matching.measurable, sides[0].open(), sides[1].open())
+                distances = opening.measure(matching.measurable, sides[0].open(), sides[1].open())
             except InspectionError as error:
                 notes.append(f"how far apart the changed tensors are was not found out: {error.message}")
         difference = compare(ours, theirs, matching=matching, distances=distances)
         return dataclasses.replace(difference, notes=(*notes, *difference.notes))
 
 
-def _open(side: Path | StoredVersion, stack: contextlib.ExitStack, progress: Progress | None) -> _Opened:
-    if isinstance(side, StoredVersion):
-        return _open_version(side, stack, progress)
-    return _open_path(side, stack, progress)
+class _Opening:
+    """Opens both sides and reads them by one inspecting process, which is started for the first thing to read."""
+
+    def __init__(self, stack: contextlib.ExitStack, progress: Progress | None) -> None:
+        self._stack = stack
+        self._progress = progress
+        self._inspector: Inspector | None = None
+
+    def open(self, side: Path | StoredVersion) -> _Opened:
+        return self._open_version(side) if isinstance(side, StoredVersion) else self._open_path(side)
+
+    def _open_version(self, version: StoredVersion) -> _Opened:
+        manifest = version.manifest
+        fetched: list[tuple[SourceFile, ...]] = []
+
+        def fetch() -> tuple[SourceFile, ...]:
+            if not fetched:
+                fetched.append(self._stack.enter_context(_fetched(version, self._progress)))
+            return fetched[0]
+
+        facts = manifest.facts
+        if any(tensor.extents for tensor in facts.tensors) and not any(tensor.digest for tensor in facts.tensors):
+            facts = self._read(fetch())
+        sizes = [entry.size_bytes for entry in manifest.files]
+        side = _side(version.reference, "version", facts, sizes, version.digest)
+        contents = {entry.path: entry.sha256 for entry in manifest.files}
+        subject = Subject(side, facts, contents, writer_environment(facts), manifest.push, manifest.metadata)
+        return _Opened(subject, fetch)
+
+    def _open_path(self, path: Path) -> _Opened:
+        files = self._stack.enter_context(open_artifact(path))
+        facts = self._read(files)
+        contents = {file.path: _sha256(path, file, self._progress) for file in files}
+        manifest, notes = _kept_manifest(path, contents)
+        name = f"{path} ({manifest.model}:{manifest.version})" if manifest else str(path)
+        kind = "folder" if path.is_dir() else "file"
+        digest = manifest_digest(manifest.to_bytes()) if manifest else None
+        side = _side(name, kind, facts, [file.size_bytes for file in files], digest)
+        push = manifest.push if manifest else None
+        metadata = manifest.metadata if manifest else None
+        subject = Subject(side, facts, contents, writer_environment(facts), push, metadata)
+        return _Opened(subject, lambda: files, notes)
+
+    def _read(self, files: Sequence[SourceFile]) -> Facts:
+        return self._reader().inspect([(file.path, file.descriptor) for file in files], values=True)
+
+    def _reader(self) -> Inspector:
+        if self._inspector is None:
+            self._inspector = self._stack.enter_context(Inspector(expect_hdf5=True))
+        return self._inspector
+
+    def measure(
+        self, pairs: Sequence[Pair], left: Sequence[SourceFile], right: Sequence[SourceFile]
+    ) -> Mapping[str, Distance]:
+        """The distance of each pair whose values stand in both files as they are, by the left tensor's path."""
+        ours = {file.path: index for index, file in enumerate(left)}
+        theirs = {file.path: index for index, file in enumerate(right, start=len(left))}
+        asked = {pair.left.path: stored for pair in pairs if (stored := _stored(pair, ours, theirs)) is not None}
+        if not asked:
+            return {}
+        files = [(file.path, file.descriptor) for file in (*left, *right)]
+        found = self._reader().measure(files, tuple(asked.values()))
+        return {path: distance for path, distance in zip(asked, found, strict=True) if distance is not None}
 
 
-def _open_version(version: StoredVersion, stack: contextlib.ExitStack, progress: Progress | None) -> _Opened:
-    manifest = version.manifest
-    fetched: list[tuple[SourceFile, ...]] = []
-
-    def fetch() -> tuple[SourceFile, ...]:
-        if not fetched:
-            fetched.append(stack.enter_context(_fetched(version, progress)))
-        return fetched[0]
-
-    facts = manifest.facts
-    if any(tensor.extents for tensor in facts.tensors) and not any(tensor.digest for tensor in facts.tensors):
-        facts = _read(fetch())
-    side = _side(version.reference, "version", facts, [entry.size_bytes for entry in manifest.files], version.digest)
-    contents = {entry.path: entry.sha256 for entry in manifest.files}
-    subject = Subject(side, facts, contents, writer_environment(facts), manifest.push, manifest.metadata)
-    return _Opened(subject, fetch)
+def _stored(pair: Pair, ours: Mapping[str, int], theirs: Mapping[str, int]) -> StoredPair | None:
+    """Where both tensors stand in the open files; ``None`` where that is not known."""
+    if pair.left.file not in ours or pair.right.file not in theirs:
+        return None
+    left = StoredTensor.of(pair.left, ours[pair.left.file])
+    right = StoredTensor.of(pair.right, theirs[pair.right.file])
+    return None if left is None or right is None else StoredPair(pair.left.shape, pair.left.dtype, left, right)
 
 
 @contextlib.contextmanager
@@ -109,20 +159,6 @@ def _fetched(version: StoredVersion, progress: Progress | None) -> Iterator[tupl
         accepted_bytes(Verdict(()), findings, f"{version.reference} cannot be read")
         with open_artifact(Path(folder)) as files:
             yield files
-
-
-def _open_path(path: Path, stack: contextlib.ExitStack, progress: Progress | None) -> _Opened:
-    files = stack.enter_context(open_artifact(path))
-    facts = _read(files)
-    contents = {file.path: _sha256(path, file, progress) for file in files}
-    manifest, notes = _kept_manifest(path, contents)
-    name = f"{path} ({manifest.model}:{manifest.version})" if manifest else str(path)
-    kind = "folder" if path.is_dir() else "file"
-    digest = manifest_digest(manifest.to_bytes()) if manifest else None
-    side = _side(name, kind, facts, [file.size_bytes for file in files], digest)
-    push: Environment | None = manifest.push if manifest else None
-    metadata = manifest.metadata if manifest else None
-    return _Opened(Subject(side, facts, contents, writer_environment(facts), push, metadata), lambda: files, notes)
 
 
 def _kept_manifest(path: Path, contents: Mapping[str, str]) -> tuple[Manifest | None, tuple[str, ...]]:
@@ -147,11 +183,6 @@ def _sha256(path: Path, file: SourceFile, progress: Progress | None) -> str:
         ) from None
 
 
-def _read(files: Sequence[SourceFile]) -> Facts:
-    with Inspector(expect_hdf5=len(files) == 1) as inspector:
-        return inspector.inspect([(file.path, file.descriptor) for file in files], values=True)
-
-
 def _side(name: str, kind: str, facts: Facts, sizes: Sequence[int], digest: str | None) -> Side:
     return Side(
         name=name,
@@ -163,25 +194,3 @@ def _side(name: str, kind: str, facts: Facts, sizes: Sequence[int], digest: str 
         digest=digest,
         semantic_digest=facts.semantic_digest or semantic_digest(facts),
     )
-
-
-def _measure(pairs: Sequence[Pair], left: Sequence[SourceFile], right: Sequence[SourceFile]) -> Mapping[str, Distance]:
-    """The distance of each pair whose values stand in both files as they are, by the left tensor's path."""
-    ours = {file.path: index for index, file in enumerate(left)}
-    theirs = {file.path: index for index, file in enumerate(right, start=len(left))}
-    asked: dict[str, StoredPair] = {}
-    for pair in pairs:
-        if pair.left.file not in ours or pair.right.file not in theirs:
-            continue
-        stored = (
-            StoredTensor.of(pair.left, ours[pair.left.file]),
-            StoredTensor.of(pair.right, theirs[pair.right.file]),
-        )
-        if stored[0] is not None and stored[1] is not None:
-            asked[pair.left.path] = StoredPair(pair.left.shape, pair.left.dtype, stored[0], stored[1])
-    if not asked:
-        return {}
-    files = [(file.path, file.descriptor) for file in (*left, *right)]
-    with Inspector() as inspector:
-        found = inspector.measure(files, tuple(asked.values()))
-    return {path: distance for path, distance in zip(asked, found, strict=True) if distance is not None}

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from modelreg import __version__
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
+from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.placement import check_destination, place, staging_folder
 from modelreg.client.push import PushRequest, push, rehearse, utc_now
 from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
 from modelreg.client.stores import open_store
+from modelreg.comparison import ModelDifference
 from modelreg.config import Settings, load_settings
 from modelreg.digest import is_sha256
 from modelreg.digest.streams import Progress
@@ -223,6 +225,22 @@ class Registry:
         if judgement.manifest is None:
             refuse(judgement.verdict, f"{entry.model}:{entry.version} cannot be shown")
         return Version(entry, cast(Manifest, judgement.manifest), judgement.verdict)
+
+    def diff(
+        self, left: str | Path, right: str | Path, *, values: bool = True, progress: Progress | None = None
+    ) -> ModelDifference:
+        """Everything in which ``right`` differs from ``left``; each is a reference, or a ``Path`` of a file or folder.
+
+        With ``values`` the worst absolute difference of each changed tensor is told, for which bytes of a version are
+        fetched.  Nothing is judged; raises ``RefusedError`` for a manifest or fetched bytes that are not what was
+        pushed.
+        """
+        ours, theirs = (side if isinstance(side, Path) else self._stored(side) for side in (left, right))
+        return diff_models(ours, theirs, values=values, progress=progress)
+
+    def _stored(self, reference: str) -> StoredVersion:
+        version = self.show(reference, target="none")
+        return StoredVersion(version.reference, version.entry.digest, version.manifest, self.store)
 
     def alias(self, reference: str, alias: str) -> AliasMoved:
         """Point ``alias`` at the version that ``reference`` names."""

@@ -1,4 +1,4 @@
-"""Compares two models by what is known of them: facts and environments to one ``Difference``.  Pure."""
+"""Compares two models by what is known of them: facts and environments to one ``ModelDifference``.  Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from modelreg.comparison.difference import (
     Change,
-    Difference,
     Distance,
     LayerChange,
+    ModelDifference,
     Relation,
     Side,
     TensorChange,
@@ -27,10 +27,10 @@ from modelreg.semantic.architecture import normal_model, training_arguments
 
 __all__ = [
     "Change",
-    "Difference",
     "Distance",
     "LayerChange",
     "Matching",
+    "ModelDifference",
     "Pair",
     "Relation",
     "Side",
@@ -40,6 +40,10 @@ __all__ = [
     "compare",
     "match_tensors",
 ]
+
+
+_TOLD_DIFFERENTLY = frozenset({"metrics", "weighted_metrics"})
+"""Legacy HDF5 keeps metric objects where version 3 keeps what ``compile`` was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Subject:
 
 def compare(
     left: Subject, right: Subject, *, matching: Matching | None = None, distances: Mapping[str, Distance] | None = None
-) -> Difference:
+) -> ModelDifference:
     """Everything in which ``right`` differs from ``left``.
 
     ``distances`` are those of changed tensors whose values were read, by the left tensor's path; ``matching`` is what
@@ -72,18 +76,19 @@ def compare(
     layers = _layers(left, right, notes)
     unknown = sum(pair.is_alike is None for pair in matching.pairs)
     is_changed = any(not change.is_state for change in tensors) or bool(layers.changes or layers.model)
-    return Difference(
+    return ModelDifference(
         left=left.side,
         right=right.side,
         relation=_relation(left, right, is_changed=is_changed),
         tensors=tensors,
-        tensors_alike=sum(pair.is_alike is True for pair in matching.pairs),
+        tensors_alike=sum(pair.is_alike is True for pair in matching.pairs if not pair.is_state),
+        state_alike=sum(pair.is_alike is True for pair in matching.pairs if pair.is_state),
         tensors_unknown=unknown,
         layers=layers.changes,
         layers_alike=layers.alike,
         model=layers.model,
         training=_training_differences(left.facts, right.facts),
-        writer=diff(left.writer, right.writer),
+        writer=tuple(found for found in diff(left.writer, right.writer) if found.left and found.right),
         environment=diff(left.push, right.push) if left.push and right.push else (),
         facts=fact_differences(left.facts, right.facts),
         metadata=_metadata(left, right),
@@ -121,7 +126,7 @@ def _layers(left: Subject, right: Subject, notes: list[str]) -> Layers:
 
 
 def _training_differences(left: Facts, right: Facts) -> tuple[FieldDifference, ...]:
-    """Where one is legacy HDF5 and the other is not, only what both dialects write."""
+    """Where one is legacy HDF5 and the other is not, only what both dialects write in one way."""
     ours, theirs = _training(left), _training(right)
     if (left.training_config is None) is not (right.training_config is None):
         ours, theirs = _told_by_both(ours, theirs), _told_by_both(theirs, ours)
@@ -129,7 +134,7 @@ def _training_differences(left: Facts, right: Facts) -> tuple[FieldDifference, .
 
 
 def _told_by_both(these: Mapping[str, str], others: Mapping[str, str]) -> Mapping[str, str]:
-    return {key: text for key, text in these.items() if key in others}
+    return {key: text for key, text in these.items() if key in others and key not in _TOLD_DIFFERENTLY}
 
 
 def _training(facts: Facts) -> Mapping[str, str]:

@@ -110,11 +110,12 @@ class LayerChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ModelDifference:
     """Everything in which ``right`` differs from ``left``.
 
-    ``tensors_alike`` counts the pairs whose values are known to be equal, ``tensors_unknown`` those of which one side's
-    values are not known.  ``model`` are the outermost model's own arguments.  ``notes`` say what was not compared.
+    ``tensors_alike`` counts the weights whose values are known to be equal on both sides, ``state_alike`` the same for
+    state of the training, ``tensors_unknown`` the tensors of which one side's values are not known.  ``model`` are the
+    outermost model's own arguments.  ``notes`` say what was not compared.
     """
 
     left: Side
@@ -122,6 +123,7 @@ class Difference:
     relation: Relation
     tensors: tuple[TensorChange, ...] = ()
     tensors_alike: int = 0
+    state_alike: int = 0
     tensors_unknown: int = 0
     layers: tuple[LayerChange, ...] = ()
     layers_alike: int = 0

@@ -9,7 +9,7 @@ from modelreg.comparison.difference import Change, LayerChange
 from modelreg.comparison.fields import field_differences
 from modelreg.configuration import JsonValue
 from modelreg.environment import Difference as FieldDifference
-from modelreg.semantic.architecture import CONNECTIONS, layer_arguments, model_arguments
+from modelreg.semantic.architecture import CONNECTIONS, json_text, layer_arguments, model_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,19 @@ def layer_differences(left: JsonValue, right: JsonValue) -> Layers:
     added = [layer for path, layer in theirs.items() if path not in ours]
     changes = [change for path in ours if path in theirs and (change := _change(ours[path], theirs[path]))]
     alike = len(ours) - len(removed) - len(changes)
-    changes += _renamed(removed, added)
+    renamed, removed, added = _renamed(removed, added)
+    changes += renamed
     changes += [LayerChange(Change.REMOVED, layer.path, left_class=layer.class_name) for layer in removed]
     changes += [LayerChange(Change.ADDED, layer.path, right_class=layer.class_name) for layer in added]
     model = field_differences(model_arguments(left), model_arguments(right))
-    return Layers(tuple(changes), alike, model)
+    return Layers(tuple(changes), alike, (*model, *_order(ours, theirs)))
+
+
+def _order(ours: Mapping[str, _Layer], theirs: Mapping[str, _Layer]) -> tuple[FieldDifference, ...]:
+    """The order of the layers that both have, which is what a Sequential model runs them in."""
+    left = [path for path in ours if path in theirs]
+    right = [path for path in theirs if path in ours]
+    return () if left == right else (FieldDifference("layer order", json_text([*left]), json_text([*right])),)
 
 
 def _change(left: _Layer, right: _Layer) -> LayerChange | None:
@@ -56,19 +64,20 @@ def _change(left: _Layer, right: _Layer) -> LayerChange | None:
     return LayerChange(Change.CHANGED, left.path, left.class_name, right.class_name, arguments=arguments)
 
 
-def _renamed(removed: list[_Layer], added: list[_Layer]) -> list[LayerChange]:
-    """Take out of both lists the layers that differ by name alone: in order, the first with the first alike."""
+def _renamed(removed: list[_Layer], added: list[_Layer]) -> tuple[list[LayerChange], list[_Layer], list[_Layer]]:
+    """Layers that differ by name alone, the first with the first that is like it; and what is left of both lists."""
     waiting: dict[str, list[_Layer]] = {}
     for layer in reversed(added):
         waiting.setdefault(repr(layer.own), []).append(layer)
-    changes = []
-    for layer in tuple(removed):
+    changes, gone = [], []
+    for layer in removed:
         candidates = waiting.get(repr(layer.own))
         if candidates:
             partner = candidates.pop()
-            removed.remove(layer)
-            added.remove(partner)
             changes.append(
                 LayerChange(Change.RENAMED, layer.path, layer.class_name, partner.class_name, renamed_to=partner.path)
             )
-    return changes
+        else:
+            gone.append(layer)
+    new = {layer.path for layers in waiting.values() for layer in layers}
+    return changes, gone, [layer for layer in added if layer.path in new]

@@ -18,6 +18,8 @@ import codecs
 import ctypes
 import gc
 import importlib
+import io
+import json
 import os
 import signal
 import socket
@@ -31,6 +33,7 @@ from modelreg.facts import Container, Facts, Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.builtins import is_builtin
 from modelreg.inspect.confine import confine, limit_resources
+from modelreg.inspect.pairs import StoredPair
 from modelreg.inspect.reader import SAVED_MODEL_MARKS, read_artifact
 from modelreg.inspect.sniff import Format, sniff
 from modelreg.inspect.source import SourceFile, descriptor_stream, unread
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
 
 _ENCODINGS = "ascii cp437 latin-1 raw_unicode_escape utf-8-sig utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be"
 """What configurations (as ``json.loads`` tells them), member names and stored functions are decoded with."""
-_PARSERS = ("hdf5_values", "saved_model", "tflite", "onnx", "onnx_values", "values")
+_PARSERS = ("hdf5", "hdf5_values", "saved_model", "tflite", "onnx", "onnx_values", "values")
 _LAST_WORDS_WALL_S = 2
 _PR_SET_PDEATHSIG = 1
 
@@ -66,12 +69,12 @@ def main(arguments: Sequence[str]) -> None:
     connection = socket.socket(fileno=int(arguments[0]))
     _prepare()
     if "hdf5" in arguments[1:]:
+        importlib.import_module("modelreg.inspect.hdf5")
         importlib.import_module("modelreg.inspect.hdf5_values")
+        importlib.import_module("modelreg.semantic")
     try:
         _serve(connection)
-        for parser in _PARSERS:
-            importlib.import_module(f"modelreg.inspect.{parser}")
-        gc.freeze()
+        _warm_up()
         while True:
             _serve(connection)
     except (EOFError, ConnectionError):
@@ -83,6 +86,26 @@ def _prepare() -> None:
     for encoding in _ENCODINGS.split():
         codecs.lookup(encoding)
     is_builtin("layer", "Dense")
+
+
+def _warm_up() -> None:
+    """Do once what every reader would else do for itself: import all parsers, and read a model that was made here."""
+    for parser in _PARSERS:
+        importlib.import_module(f"modelreg.inspect.{parser}")
+    importlib.import_module("modelreg.semantic")
+    import h5py
+
+    made = io.BytesIO()
+    layer = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
+    with h5py.File(made, "w") as file:
+        file.attrs["keras_version"] = b"2.15.0"
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": [layer]}}).encode()
+        group = file.create_group("model_weights/d")
+        file["model_weights"].attrs["layer_names"] = [b"d"]
+        group.attrs["weight_names"] = [b"k:0"]
+        group.create_dataset("k:0", data=[0.0])
+    encode(Answer(read_artifact([SourceFile("m.h5", len(made.getbuffer()), made)])))
+    gc.freeze()
 
 
 # The starter
@@ -100,24 +123,26 @@ def _serve(connection: socket.socket) -> None:
         _read(request, descriptors, starter)
     for descriptor in descriptors:
         os.close(descriptor)
-    status = -signal.SIGKILL
+    patience_s = 0.0
     try:
         connection.sendall(reader.to_bytes(STATUS_SIZE_BYTES, "big", signed=True))
         if receive_exactly(connection, 1) == REAP:
-            _wait(reader)
+            patience_s = _LAST_WORDS_WALL_S
     finally:
-        os.kill(reader, signal.SIGKILL)  # it has not been reaped, so the number is still its own
-        status = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+        status = _end(reader, patience_s)
     connection.sendall(status.to_bytes(STATUS_SIZE_BYTES, "big", signed=True))
 
 
-def _wait(reader: int) -> None:
-    """Wait until the reader, which has closed its socket, has ended too; but not for ever."""
-    deadline = time.monotonic() + _LAST_WORDS_WALL_S
+def _end(reader: int, patience_s: float) -> int:
+    """Wait for the reader's end, but not for longer than that; returns its exit status, negative for a signal."""
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        if os.waitid(os.P_PID, reader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            return
+        ended, status = os.waitpid(reader, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
+    os.kill(reader, signal.SIGKILL)  # it has not been reaped, so the number is still its own
+    return os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
 
 
 # The reader
@@ -171,10 +196,18 @@ def _answer(request: Request, files: Sequence[SourceFile]) -> Answer:
         return Answer(failure=f"{type(error).__name__}: {error}")
     where = files[0].path if len(files) == 1 else "."
     try:
+        if request.pairs is not None:
+            return _measured(request.pairs, files)
         return _bounded(Answer(read_artifact(files, values=_values(request))), where)
     except MemoryError:
         detail = f"reading needs more than {request.limits.memory_bytes // limits.MIB:,} MiB"
         return Answer(Facts(Container.OPAQUE, where, hazards=(Hazard(HazardKind.TOO_MUCH, where, detail),)))
+
+
+def _measured(pairs: Sequence[StoredPair], files: Sequence[SourceFile]) -> Answer:
+    from modelreg.inspect.value_difference import measure
+
+    return Answer(distances=measure(pairs, files))
 
 
 def _values(request: Request) -> Values | None:
@@ -195,14 +228,19 @@ def _bounded(answer: Answer, where: str) -> Answer:
 
 
 def _import_parsers(request: Request, files: Sequence[SourceFile]) -> None:
-    """Import what the first bytes call for."""
+    """Import what the first bytes call for, or the measuring of pairs."""
+    if request.pairs is not None:
+        importlib.import_module("modelreg.inspect.value_difference")
+        return
     sent = [file for file, asked in zip(files, request.files, strict=True) if asked.is_sent]
     formats = {sniff(file).format for file in sent}
     wanted = set()
+    if request.values:
+        importlib.import_module("modelreg.semantic")
     if any(file.path in SAVED_MODEL_MARKS for file in files):
         wanted |= {"saved_model", "values"} if request.values else {"saved_model"}
     if formats & {Format.HDF5, Format.ZIP}:
-        wanted.add("hdf5_values" if request.values else "hdf5")
+        wanted |= {"hdf5", "hdf5_values"} if request.values else {"hdf5"}
     if Format.TFLITE in formats:
         wanted |= {"tflite", "values"} if request.values else {"tflite"}
     if Format.ONNX in formats:

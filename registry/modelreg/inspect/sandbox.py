@@ -23,15 +23,18 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from modelreg.comparison import Distance
 from modelreg.errors import DocumentError, InspectionError
 from modelreg.facts import Container, Defect, DefectKind, Facts
 from modelreg.inspect import limits
 from modelreg.inspect.limits import ChildLimits
+from modelreg.inspect.pairs import StoredPair
 from modelreg.inspect.wire import (
     BEGUN,
     KILL,
     REAP,
     STATUS_SIZE_BYTES,
+    Answer,
     Request,
     RequestedFile,
     decode_answer,
@@ -119,11 +122,31 @@ class Inspector:
     def inspect_entries(self, entries: Sequence[Entry], *, values: bool = False) -> Facts:
         """The same for files that are not all open (see ``worth_reading``)."""
         ordered = sorted(entries, key=lambda entry: entry.path)
+        child_limits = self._limits or _limits_for(ordered, values=values)
+        answer = self._ask(Request(child_limits, _requested(ordered), values), ordered)
+        assert answer.facts is not None  # noqa: S101 - for the type checker: nothing else was asked for
+        return answer.facts
+
+    def measure(self, files: Sequence[tuple[str, int]], pairs: Sequence[StoredPair]) -> tuple[Distance | None, ...]:
+        """How far apart the values of each pair are, whose tensors stand in ``files`` by index.
+
+        ``None`` where they cannot be read side by side.  Raises ``InspectionError`` if no reader can be started, and
+        also if it dies, for then nothing is known.
+        """
+        entries = [Entry(path, os.fstat(descriptor).st_size, descriptor) for path, descriptor in files]
+        child_limits = self._limits or _limits_for(entries, values=True)
+        answer = self._ask(Request(child_limits, _requested(entries), values=True, pairs=tuple(pairs)), entries)
+        if answer.distances is None or len(answer.distances) != len(pairs):
+            reasons = [defect.detail for defect in answer.facts.defects] if answer.facts else []
+            raise InspectionError("; ".join(reasons) or "the reading process gave another answer than was asked for")
+        return answer.distances
+
+    def _ask(self, request: Request, entries: Sequence[Entry]) -> Answer:
         if self._starter is None or self._starter.is_broken:
             self._close()
             self._starter = _Starter(expect_hdf5=self._expect_hdf5)
         try:
-            return self._starter.ask(ordered, self._limits or _limits_for(ordered, values=values), values=values)
+            return self._starter.ask(request, entries)
         finally:
             if not self._is_entered:
                 self._close()
@@ -151,6 +174,10 @@ def _limits_for(entries: Sequence[Entry], *, values: bool) -> ChildLimits:
     return ChildLimits.for_size(size_bytes, values=values)
 
 
+def _requested(entries: Sequence[Entry]) -> tuple[RequestedFile, ...]:
+    return tuple(RequestedFile(entry.path, entry.size_bytes, is_sent=entry.descriptor is not None) for entry in entries)
+
+
 class _Starter:
     """The process that forks readers, and the socket to it."""
 
@@ -176,31 +203,28 @@ class _Starter:
         finally:
             other.close()
 
-    def ask(self, entries: Sequence[Entry], child_limits: ChildLimits, *, values: bool) -> Facts:
-        """Send the artifact and wait for its facts, whatever becomes of the reader."""
+    def ask(self, request: Request, entries: Sequence[Entry]) -> Answer:
+        """Send the artifact and wait for the answer; whatever becomes of the reader is told as facts."""
         self.is_broken = True
         where = entries[0].path if len(entries) == 1 else "."
-        with self._start(entries, child_limits, values=values) as reader:
+        with self._start(request, entries) as reader:
             try:
-                facts = reader.answer(where, child_limits)
-                status = self._end(KILL) if facts is not None else self._end(REAP)
+                answer = reader.answer(where, request)
+                status = self._end(KILL) if answer is not None else self._end(REAP)
             except (EOFError, OSError) as error:
                 raise InspectionError(f"the inspecting process ended: {self._last_words() or error}") from error
             self.reader_pid = None
             self.is_broken = False
-            return facts if facts is not None else reader.death(where, child_limits, status)
+            return answer if answer is not None else Answer(reader.death(where, request.limits, status))
 
-    def _start(self, entries: Sequence[Entry], child_limits: ChildLimits, *, values: bool) -> _Reader:
+    def _start(self, request: Request, entries: Sequence[Entry]) -> _Reader:
         """Have a reader started; raises ``InspectionError`` if it does not begin."""
-        files = tuple(
-            RequestedFile(entry.path, entry.size_bytes, is_sent=entry.descriptor is not None) for entry in entries
-        )
         sent = [entry.descriptor for entry in entries if entry.descriptor is not None]
         reader, ends = _Reader.pair()
         deadline = time.monotonic() + _START_WALL_S
         try:
             self.connection.settimeout(_START_WALL_S)
-            self.connection.sendall(encode(Request(child_limits, files, values)))
+            self.connection.sendall(encode(request))
             send_descriptors(self.connection, [*ends, *sent])
             self.reader_pid = self._number(deadline)
             for end in ends:
@@ -272,24 +296,26 @@ class _Reader:
         self.connection.close()
         os.close(self.words)
 
-    def answer(self, where: str, child_limits: ChildLimits) -> Facts | None:
-        """The facts, or why there are none; ``None`` if the reader is gone.  Raises ``InspectionError``."""
-        deadline = time.monotonic() + child_limits.wall_s
+    def answer(self, where: str, request: Request) -> Answer | None:
+        """What was asked for, or facts that say why not; ``None`` if the reader is gone."""
+        deadline = time.monotonic() + request.limits.wall_s
         try:
             body = receive(self.connection, size_bytes_max=limits.ANSWER_SIZE_BYTES_MAX, deadline=deadline)
             answer = decode_answer(body, size_bytes_max=limits.ANSWER_SIZE_BYTES_MAX)
         except TimeoutError:
-            return _unread_facts(
-                where, DefectKind.READER_TIMED_OUT, f"reading took longer than {child_limits.wall_s} s"
-            )
+            detail = f"reading took longer than {request.limits.wall_s} s"
+            return Answer(_unread_facts(where, DefectKind.READER_TIMED_OUT, detail))
         except (EOFError, ConnectionError):
             return None
         except DocumentError as error:
             detail = f"the reading process gave an answer that is none: {error.message}"
-            return _unread_facts(where, DefectKind.READER_DIED, detail)
-        if answer.facts is None:
+            return Answer(_unread_facts(where, DefectKind.READER_DIED, detail))
+        if answer.failure is not None:
             raise InspectionError(f"the inspecting process could not begin: {answer.failure}")
-        return answer.facts
+        if request.pairs is None and answer.facts is None:
+            detail = "the reading process gave another answer than was asked for"
+            return Answer(_unread_facts(where, DefectKind.READER_DIED, detail))
+        return answer
 
     def death(self, where: str, child_limits: ChildLimits, status: int) -> Facts:
         """What a reader that ended without an answer says of the artifact."""

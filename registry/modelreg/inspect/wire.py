@@ -17,9 +17,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelreg.comparison import Distance
 from modelreg.errors import DocumentError
 from modelreg.facts import Facts
 from modelreg.inspect.limits import ChildLimits
+from modelreg.inspect.pairs import StoredPair
 from modelreg.records import canonical_json, from_json, parse_json, to_json
 
 BEGUN = b"!"
@@ -44,19 +46,21 @@ class RequestedFile:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the parent asks for; ``values`` asks for the tensors' digests too."""
+    """What the parent asks for: facts, and with ``values`` the tensors' digests too; or how far ``pairs`` are apart."""
 
     limits: ChildLimits
     files: tuple[RequestedFile, ...]
     values: bool = False
+    pairs: tuple[StoredPair, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Facts, or why this child could not even begin to read."""
+    """Facts, or the distance of each pair, or why this child could not even begin to read."""
 
     facts: Facts | None = None
     failure: str | None = None
+    distances: tuple[Distance | None, ...] | None = None
 
 
 def encode(message: Request | Answer) -> bytes:
@@ -68,8 +72,8 @@ def encode(message: Request | Answer) -> bytes:
 def decode_answer(body: bytes, *, size_bytes_max: int) -> Answer:
     """Raises ``DocumentError`` for anything that is no answer."""
     answer = from_json(Answer, parse_json(body, what="the answer", size_bytes_max=size_bytes_max), what="the answer")
-    if (answer.facts is None) is (answer.failure is None):
-        raise DocumentError("the answer: holds neither facts nor a failure, or both")
+    if [answer.facts, answer.failure, answer.distances].count(None) != 2:
+        raise DocumentError("the answer: holds no facts, distances or failure, or more than one of them")
     return answer
 
 

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from modelreg.configuration import NESTING_MAX, JsonValue
+from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError
 
 CLASS: Final = "class"
@@ -30,6 +31,9 @@ MODELS: Final = frozenset({"Sequential", "Functional"})
 
 PYTHON_CLASSES: Mapping[str, str] = MappingProxyType({"GroupQueryAttention": "GroupedQueryAttention"})
 """Layers of Keras whose public name, which version 3 writes, is not the name of their Python class."""
+
+PATH_LENGTH_MAX = 1024
+"""Characters; the paths of ten models in each other are below 300.  Every layer within them has such a path."""
 
 _LEFT_OUT = frozenset(
     {
@@ -79,7 +83,7 @@ def layer_arguments(model: JsonValue) -> Iterator[tuple[str, str, Mapping[str, s
         if not isinstance(layer, dict):
             continue
         config = _config_of(layer)
-        path = "/".join(filter(None, (outer, str(config.get("name", layer.get(CLASS, "?"))))))
+        path = joined(outer, str(config.get("name", layer.get(CLASS, "?"))))
         told = {key: item for key, item in config.items() if key not in (LAYERS, "name")}
         arguments = dict(_flat(told, ""))
         if CONNECTIONS in layer:
@@ -113,10 +117,18 @@ def json_text(value: JsonValue) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
+def joined(outer: str, name: str, separator: str = "/") -> str:
+    """A path by names that a file may make as long as it likes; beyond ``PATH_LENGTH_MAX`` its end is a digest."""
+    path = f"{outer}{separator}{name}" if outer else name
+    if len(path) <= PATH_LENGTH_MAX:
+        return path
+    return f"{path[: PATH_LENGTH_MAX - 65]}~{sha256_hex(path.encode('utf-8', 'surrogatepass'))}"
+
+
 def _flat(value: Mapping[str, JsonValue], outer: str) -> Iterator[tuple[str, str]]:
     """Leaves under dotted names; bounded by the depth of ``value``, which ``_normal`` has checked."""
     for key, item in value.items():
-        name = f"{outer}.{key}" if outer else key
+        name = joined(outer, key, ".")
         if isinstance(item, dict) and item:
             yield from _flat(item, name)
         else:

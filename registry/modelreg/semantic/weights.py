@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from modelreg.configuration import NESTING_MAX, JsonValue
 from modelreg.facts import Container, Facts, Tensor
-from modelreg.semantic.architecture import PYTHON_CLASSES
+from modelreg.semantic.architecture import PYTHON_CLASSES, joined
 
 _LEGACY_ROOT = "model_weights/"
 _MODEL_GROUP = "top_level_model_weights"
@@ -33,6 +33,8 @@ _RANDOM_STATE = re.compile(r"(^|/)(_?seed_generators?|_?random_generator|StateVa
 _NAMESAKES_MAX = 16
 """Layers of one name in one nested model; Keras makes names unique in each model and in most processes."""
 _NAME_PARTS_MAX = 8
+_PATH_PARTS_MAX = 32
+"""Parts of a tensor's path in which layers are looked for; ten models in each other make about 24."""
 _CHECKPOINT_LAYER = re.compile(r"layer_with_weights-(\d{1,9})", re.ASCII)
 _CHECKPOINT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _ATTENTION_PARTS = (
@@ -102,12 +104,12 @@ class _Item:
 class _Found:
     """Items by layer; the key is the order of the layer at each nesting."""
 
-    nodes: dict[tuple[int, ...], tuple[str, _Node]] = field(default_factory=dict)
+    nodes: dict[tuple[int, ...], _Node] = field(default_factory=dict)
     items: dict[tuple[int, ...], list[_Item]] = field(default_factory=dict)
     elsewhere: list[Tensor] = field(default_factory=list)
 
-    def put(self, order: tuple[int, ...], path: str, node: _Node, item: _Item) -> None:
-        self.nodes[order] = (path, node)
+    def put(self, order: tuple[int, ...], node: _Node, item: _Item) -> None:
+        self.nodes[order] = node
         self.items.setdefault(order, []).append(item)
 
 
@@ -132,7 +134,7 @@ def place_weights(facts: Facts, config: JsonValue) -> Weights | None:
             found = _from_checkpoint(root, tensors)
         case _:
             found = None
-    return None if found is None else Weights(tuple(_places(found)), tuple(found.elsewhere))
+    return None if found is None else Weights(tuple(_places(found, root)), tuple(found.elsewhere))
 
 
 def _node(value: JsonValue, depth: int) -> _Node:
@@ -150,9 +152,10 @@ def _node(value: JsonValue, depth: int) -> _Node:
     )
 
 
-def _places(found: _Found) -> Iterator[Place]:
+def _places(found: _Found, root: _Node) -> Iterator[Place]:
     for order in sorted(found.items):
-        path, node = found.nodes[order]
+        node = found.nodes[order]
+        path = _path(root, order) if node.class_name else "/".join(f"layer_with_weights-{number}" for number in order)
         items = found.items[order]
         names = _part_names(node, {item.owner for item in items})
         positions: dict[str, int] = {}
@@ -162,15 +165,31 @@ def _places(found: _Found) -> Iterator[Place]:
             yield Place(item.tensor, path, order, part, position, names is not None, bool(node.name))
 
 
+def _path(root: _Node, order: tuple[int, ...]) -> str:
+    path = ""
+    for index in order:
+        root = root.layers[index]
+        path = joined(path, root.name)
+    return path
+
+
 def _part_names(node: _Node, owners: set[str]) -> Mapping[str, str] | None:
-    """One name for each owner that every container would give it, or ``None``."""
+    """One name for each owner that every container would give it, or ``None``.
+
+    A SavedModel does not tell the class of a layer; then the owners themselves must tell it.
+    """
     if len(owners) == 1:
         return {next(iter(owners)): ""}
+    tables = [_PARTS.get(node.class_name, ())] if node.class_name else _PARTS.values()
+    named = (_named(owners, parts) for parts in tables)
+    return next((names for names in named if names is not None), None)
+
+
+def _named(owners: Set[str], parts: Iterable[tuple[str, re.Pattern[str]]]) -> Mapping[str, str] | None:
     names: dict[str, str] = {}
     for owner in owners:
-        known = _PARTS.get(node.class_name, ())
         first = owner.split("/", 1)[0]
-        name = next((name for name, pattern in known if pattern.fullmatch(first)), None)
+        name = next((name for name, pattern in parts if pattern.fullmatch(first)), None)
         if name is None or name in names.values():
             return None
         names[owner] = name
@@ -205,20 +224,19 @@ def _from_legacy(root: _Node, facts: Facts, tensors: Sequence[Tensor]) -> _Found
         if index is None:
             found.elsewhere += [item.tensor for item in items]
         else:
-            _descend(root.layers[index], (index,), group.layer, items, found)
+            _descend(root.layers[index], (index,), items, found)
     found.elsewhere += left.values()
     return found
 
 
-def _descend(node: _Node, order: tuple[int, ...], path: str, items: Iterable[_Item], found: _Found) -> None:
+def _descend(node: _Node, order: tuple[int, ...], items: Iterable[_Item], found: _Found) -> None:
     names = dict(_inner_names(node)) if node.layers else {}
     for item in items:
-        inner, inner_order, inner_path = node, order, path
+        inner = node
         steps, owner = _inner_layer(names, _after(item.owner, node.name))
         for index in steps:
             inner = inner.layers[index]
-            inner_order, inner_path = (*inner_order, index), f"{inner_path}/{inner.name}"
-        found.put(inner_order, inner_path, inner, replace(item, owner=owner))
+        found.put((*order, *steps), inner, replace(item, owner=owner))
 
 
 def _inner_names(node: _Node) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
@@ -241,7 +259,7 @@ def _inner_layer(names: Mapping[str, list[tuple[int, ...]]], owner: str) -> tupl
     Keras 3 writes every level (``wrap/inner/dense``), Keras 2 only the last (``dense``); a name may hold slashes.
     """
     steps: tuple[int, ...] = ()
-    parts = owner.split("/")[:NESTING_MAX] if names else []
+    parts = owner.split("/", _PATH_PARTS_MAX) if names else []
     start = rest = 0
     while start < len(parts):
         for end in range(min(len(parts), start + _NAME_PARTS_MAX), start, -1):
@@ -274,7 +292,7 @@ def _from_version_3(root: _Node, tensors: Sequence[Tensor]) -> _Found:
         if names.pop() != "vars":
             found.elsewhere.append(tensor)
             continue
-        node, path, group = root, "", ""
+        node, group = root, ""
         order: tuple[int, ...] = ()
         while node.layers and len(names) > 1 and names[0] in _V3_LISTS:
             group = f"{group}/{names[0]}"
@@ -285,12 +303,11 @@ def _from_version_3(root: _Node, tensors: Sequence[Tensor]) -> _Found:
                 break
             group = f"{group}/{names[1]}"
             node, order, names = node.layers[index], (*order, index), names[2:]
-            path = f"{path}/{node.name}".lstrip("/")
         if not order:
             found.elsewhere.append(tensor)
             continue
         position = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
-        found.put(order, path, node, _Item(tensor, "/".join(names), position))
+        found.put(order, node, _Item(tensor, "/".join(names), position))
     return found
 
 
@@ -298,8 +315,8 @@ def _present_keys(tensors: Iterable[Tensor]) -> Mapping[str, set[str]]:
     """The groups that hold weights in each list of layers, by the list's path."""
     present: dict[str, set[str]] = {}
     for tensor in tensors:
-        names = tensor.path.split("/")
-        for depth, name in enumerate(names[: 2 * NESTING_MAX]):
+        names = tensor.path.split("/", _PATH_PARTS_MAX)
+        for depth, name in enumerate(names):
             if name in _V3_LISTS and depth + 1 < len(names):
                 present.setdefault("/" + "/".join(names[: depth + 1]), set()).add(names[depth + 1])
     return present
@@ -336,6 +353,5 @@ def _from_checkpoint(root: _Node, tensors: Sequence[Tensor]) -> _Found | None:
         if not order or not names or names[-1] not in _ATTRIBUTES:
             return None
         owner = "/".join(names[:-1])
-        path = "/".join(f"layer_with_weights-{number}" for number in order)
-        found.put(tuple(order), path, _Node("", ""), _Item(tensor, owner, _ATTRIBUTES.index(names[-1])))
+        found.put(tuple(order), _Node("", ""), _Item(tensor, owner, _ATTRIBUTES.index(names[-1])))
     return found if root.layers else None
