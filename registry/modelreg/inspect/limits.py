@@ -139,7 +139,7 @@ class ChildLimits:
 
     memory_bytes: int = 3 * GIB
     """Address space: 0.4 GiB of libraries, a 64 MiB configuration as Python values, inflated weights twice."""
-    cpu_s: int = 12
+    cpu_s: int = 8
     """A configuration of 50,000 layers takes about 3 s; damaged HDF5 makes libhdf5 loop for ever."""
     wall_s: int = 60
 
