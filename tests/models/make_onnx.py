@@ -40,9 +40,39 @@ def build() -> onnx.ModelProto:
     return model
 
 
+def typed() -> onnx.ModelProto:
+    """Each type's values twice: as the typed field of that type, and as raw data."""
+    values = [0.0, 1.0, -2.5, 100.0, float("inf")]
+    wholes = {
+        TensorProto.INT8: [0, -1, 127, -128],
+        TensorProto.UINT8: [0, 255],
+        TensorProto.INT16: [0, -32768],
+        TensorProto.UINT16: [65535],
+        TensorProto.INT32: [-1, 2**31 - 1],
+        TensorProto.INT64: [-1, 2**63 - 1, 0],
+        TensorProto.UINT32: [2**32 - 1],
+        TensorProto.UINT64: [2**64 - 1, 1],
+        TensorProto.BOOL: [1, 0, 1],
+    }
+    floats = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    given = wholes | dict.fromkeys(floats, values) | {TensorProto.COMPLEX64: [1 + 2j, -0.5j]}
+    initializers = []
+    for kind, numbers in given.items():
+        name = TensorProto.DataType.Name(kind).lower()
+        in_field = helper.make_tensor(name, kind, [len(numbers)], numbers)
+        assert not in_field.raw_data
+        initializers += [in_field, numpy_helper.from_array(numpy_helper.to_array(in_field), f"{name}.raw")]
+    initializers.append(helper.make_tensor("empty", TensorProto.FLOAT, [0], []))
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [5])
+    nodes = [helper.make_node("Identity", ["float"], ["y"])]
+    graph = helper.make_graph(nodes, "typed", [], [output], initializers)
+    return helper.make_model(graph, producer_name="modelreg-tests", opset_imports=[helper.make_opsetid("", 21)])
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(build(), folder / "plain.onnx")
+    onnx.save(typed(), folder / "typed.onnx")
     onnx.save(build(), folder / "external.onnx", save_as_external_data=True, location="external.bin", size_threshold=64)
     custom = build()
     custom.graph.node[1].domain = "com.example"

@@ -108,7 +108,7 @@ class _Reader:
         contents.model_config = self._text_attribute(root, "model_config", limits.CONFIG_SIZE_BYTES_MAX)
         contents.training_config = self._text_attribute(root, "training_config", limits.CONFIG_SIZE_BYTES_MAX)
         places = [root]
-        if b"model_weights" in root and root.links.get_info(b"model_weights").type == h5l.TYPE_HARD:
+        if root.links.exists(b"model_weights") and root.links.get_info(b"model_weights").type == h5l.TYPE_HARD:
             weights = h5o.open(root, b"model_weights")
             places += [weights] if isinstance(weights, h5g.GroupID) else []
         for place in places:

@@ -23,6 +23,7 @@ from modelreg.inspect.text import plain
 
 _TOP_LEVEL = "top_level_model_weights"
 """Weights of the model itself, not of a layer (Keras 2.5 and later); loaded by ``weight_names`` as layers' are."""
+_WEIGHTS = "model_weights"
 _OPTIMIZER = "optimizer_weights"
 _MISSING_TOLD_MAX = 20
 
@@ -53,9 +54,11 @@ class _Reader:
     def read(self, root: h5g.GroupID) -> Promised:
         place, prefix = root, ""
         if not _has_names(root, "layer_names"):
-            found = _at(root, "model_weights")
+            found = _at(root, _WEIGHTS)
             if isinstance(found, h5g.GroupID):
-                place, prefix = found, "model_weights/"
+                place, prefix = found, f"{_WEIGHTS}/"
+            elif found is not _ELSEWHERE:
+                self._miss(f"there is a model configuration, but no group {_WEIGHTS}")
         layers = self._names(place, "layer_names", prefix)
         groups = [group for name in layers if (group := self._group(place, name, prefix)) is not None]
         self.promised.groups = tuple(groups)
@@ -97,12 +100,14 @@ class _Reader:
                 if count:  # an empty list of names is an empty list of numbers: NumPy's default
                     self._hazard(HazardKind.NON_NUMERIC_DATASET, where + part, "holds no text where Keras writes text")
                 continue
-            size_left -= attribute.get_storage_size()
             self.names_left -= count
-            if size_left < 0 or self.names_left < 0:
+            fits = self.names_left >= 0 and attribute.get_storage_size() <= size_left
+            found = _texts(h5py.Group(place).attrs[part]) if fits else []
+            size_left -= sum(map(len, found))  # texts of variable length are stored elsewhere
+            if not fits or size_left < 0:
                 self._hazard(HazardKind.TOO_MUCH, where + part, "more names than are read")
                 break
-            names += _texts(h5py.Group(place).attrs[part])
+            names += found
         return names
 
     def _hazard(self, kind: HazardKind, where: str, detail: str) -> None:
@@ -136,7 +141,7 @@ def _at(place: h5g.GroupID, path: str) -> h5o.ObjectID | _Elsewhere | None:
     for part in path.encode("utf-8", "surrogateescape").split(b"/"):
         if part in (b"", b"."):
             continue
-        if not isinstance(place, h5g.GroupID) or part not in place:
+        if not isinstance(place, h5g.GroupID) or not place.links.exists(part):
             return None
         if place.links.get_info(part).type != h5l.TYPE_HARD:
             return _ELSEWHERE

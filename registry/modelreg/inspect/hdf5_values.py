@@ -110,7 +110,7 @@ def _read(dataset: h5d.DatasetID, pieces: Iterator[_Piece], kind: h5t.TypeID) ->
             dataset.read(h5s.create_simple(size), space, buffer, kind)
         else:
             dataset.read(h5s.create(h5s.SCALAR), space, buffer, kind)
-        yield memoryview(buffer)
+        yield buffer.data
 
 
 # Types

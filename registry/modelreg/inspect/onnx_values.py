@@ -78,7 +78,7 @@ def _integers(stored: Sequence[Field], item_size: int) -> Iterator[memoryview]:
 
 
 def _cut(numbers: npt.NDArray[np.uint64], item_size: int) -> memoryview:
-    return memoryview(numbers.astype(f"<u{item_size}")).cast("B")
+    return memoryview(numbers.astype(f"<u{item_size}").tobytes())
 
 
 def _varints(data: memoryview) -> npt.NDArray[np.uint64]:

@@ -163,8 +163,9 @@ def _read_graph_file(reading: _Reading) -> None:
 
 
 def _read_saved_model(reading: _Reading, content: memoryview) -> None:
-    """``SavedModel.meta_graphs`` (field 2) and of each ``MetaGraphDef`` the fields 1, 2 and 7."""
+    """``SavedModel.meta_graphs`` (field 2) and of each ``MetaGraphDef`` the fields 1, 2, 6 and 7."""
     budget = Budget()
+    reading.ops.has_assets = False
     for graph in fields(content, budget):
         if graph.number != 2:
             continue
@@ -175,6 +176,8 @@ def _read_saved_model(reading: _Reading, content: memoryview) -> None:
             elif part.number == 2:
                 reading.ops.read_graph(part.data, budget)
                 _read_versions(reading, part.data, budget)
+            elif part.number == 6:
+                reading.ops.read_asset(part.data, budget)
             elif part.number == 7:
                 reading.has_object_graph = reading.has_object_graph or len(part.data) > 0
                 reading.objects.extend(graph_objects(part.data, budget))
@@ -238,7 +241,9 @@ def _read_variables(reading: _Reading) -> None:
     except BundleError as error:
         reading.damaged(INDEX_FILE, f"{INDEX_FILE} cannot be read: {error}")
         return
-    reading.tensors = [_with_values(reading, tensor) for tensor in bundle.tensors]
+    reading.tensors = [
+        tensor if tensor.path in bundle.scattered else _with_values(reading, tensor) for tensor in bundle.tensors
+    ]
     for detail in bundle.damage:
         reading.damaged(INDEX_FILE, detail)
 

@@ -43,11 +43,16 @@ class Bundle:
 
     tensors: list[Tensor] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    scattered: set[str] = field(default_factory=set)
+    """Tensors kept in slices that are not runs of rows, so that their bytes in order are not their values in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """``BundleEntryProto``; ``sliced`` entries have no bytes of their own, their slices have entries elsewhere."""
+    """``BundleEntryProto``; ``sliced`` entries have no bytes of their own, their slices have entries elsewhere.
+
+    ``by_rows`` says that every slice is whole in all dimensions but the first.
+    """
 
     dtype: int = 0
     shape: tuple[int, ...] = ()
@@ -55,6 +60,7 @@ class _Entry:
     offset: int = 0
     size_bytes: int = 0
     sliced: bool = False
+    by_rows: bool = True
 
 
 def read_bundle(index: Iterable[tuple[bytes, memoryview]], *, prefix: str, sizes: Mapping[str, int]) -> Bundle:
@@ -105,6 +111,8 @@ class _Placing:
             extents = tuple(self._extents(name, parts)) if all(part.shard == parts[0].shard for part in parts) else ()
             dtype = DTYPES.get(entry.dtype, f"dtype-{entry.dtype}")
             self._check_size(name, entry, dtype)
+            if not entry.by_rows:
+                self.bundle.scattered.add(name)
             self.bundle.tensors.append(Tensor(name, entry.shape, dtype, file, extents))
         return self.bundle
 
@@ -152,6 +160,7 @@ def _shards(header: memoryview, budget: Budget) -> int:
 
 def _entry(value: memoryview, budget: Budget) -> _Entry:
     entry = _Entry()
+    slices: list[tuple[int | None, ...]] = []
     for each in fields(value, budget):
         match each.number:
             case 1:
@@ -165,10 +174,24 @@ def _entry(value: memoryview, budget: Budget) -> _Entry:
             case 5:
                 entry = replace(entry, size_bytes=each.int64)
             case 7:
-                entry = replace(entry, sliced=True)
+                slices.append(_lengths(each.data, budget))
     if len(entry.shape) > limits.RANK_MAX or not 0 <= entry.shard < limits.SHARDS_MAX:
         raise ProtobufError(f"an entry of {len(entry.shape)} dimensions in shard {entry.shard}")
-    return entry
+    inner = entry.shape[1:]
+    by_rows = all(
+        length in (None, size) for lengths in slices for length, size in zip(lengths[1:], inner, strict=False)
+    )
+    return replace(entry, sliced=bool(slices), by_rows=by_rows)
+
+
+def _lengths(slice_: memoryview, budget: Budget) -> tuple[int | None, ...]:
+    """``TensorSliceProto``: an extent (1) for each dimension; one without a length (2) is the whole dimension."""
+    extents = [each.data for each in fields(slice_, budget) if each.number == 1]
+    if len(extents) > limits.RANK_MAX:
+        raise ProtobufError(f"a slice of {len(extents):,} dimensions")
+    return tuple(
+        next((inner.int64 for inner in fields(extent, budget) if inner.number == 2), None) for extent in extents
+    )
 
 
 def _shape(shape: memoryview, budget: Budget) -> Iterator[int]:

@@ -86,10 +86,7 @@ class Values:
         What was asked before (tensors may share their bytes) costs nothing again.
         """
         size_bytes = stored_size_bytes(shape, dtype)
-        item_size = ITEM_SIZES.get(dtype, 1)
         if size_bytes is None or sum(extent.size_bytes for extent in extents) != size_bytes:
-            return NOTHING
-        if any(extent.size_bytes % item_size for extent in extents):
             return NOTHING
         key = (stream, tuple(extents), dtype, swapped)
         if key not in self._known:
@@ -114,9 +111,9 @@ class Values:
     def computed(
         self, blocks: Iterable[memoryview], shape: Sequence[int], dtype: str, *, swapped: bool = False
     ) -> Taken:
-        """The values in ``blocks``, each of which holds whole values and may be overwritten once it was yielded.
+        """The values in ``blocks``, each of which may be overwritten once the next one is asked for.
 
-        Blocks that end too early give no digest; they are not asked for where the budget does not suffice.
+        Blocks that end too early, or within a value, give no digest; none is asked for where the budget does not last.
         """
         size_bytes = stored_size_bytes(shape, dtype)
         if size_bytes is None or not self.afford(size_bytes):
@@ -124,6 +121,8 @@ class Values:
         hasher, nonfinite, seen = value_hasher(), 0, 0
         counter = _counter(dtype)
         for block in blocks:
+            if len(block) % ITEM_SIZES.get(dtype, 1):
+                return NOTHING
             plain = _swapped(block, dtype) if swapped else block
             hasher.update(plain)
             nonfinite += counter(plain)
@@ -140,7 +139,7 @@ class Values:
 
 def _swapped(block: memoryview, dtype: str) -> memoryview:
     size = _EXPONENTS[dtype][0] if dtype in _EXPONENTS else ITEM_SIZES.get(dtype, 1)
-    return memoryview(np.frombuffer(block, f"<u{size}").byteswap()).cast("B")
+    return memoryview(np.frombuffer(block, f"<u{size}").byteswap().tobytes())
 
 
 class _NoCounter:

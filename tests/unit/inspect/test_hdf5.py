@@ -265,7 +265,7 @@ def test_a_zip_behind_the_hdf5_data_is_told(models: Path, read: Callable[..., Fa
     data = (models / "py38" / "plain.h5").read_bytes() + (models / "py38" / "plain.keras").read_bytes()
     facts = read(data)
     assert facts.container is Container.KERAS_HDF5
-    assert [hazard.kind for hazard in facts.hazards] == [HazardKind.UNEXPECTED_MEMBER]
+    assert [hazard.kind for hazard in facts.hazards] == [HazardKind.DUPLICATE_MEMBER]
 
 
 def test_a_user_block_is_told(models: Path, read: Callable[..., Facts]) -> None:
