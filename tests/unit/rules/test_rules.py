@@ -1,4 +1,7 @@
-"""Each rule by its id: one case that has it, one that is as near as can be and has it not."""
+"""Each rule by its id: one case that has it, one that is as near as can be and has it not.
+
+A table, and so longer than 400 lines; the rules about loading have one of their own in ``keras``.
+"""
 
 from __future__ import annotations
 
