@@ -2,12 +2,12 @@
 
 Sources: ``tensorflow/python/saved_model/{load,load_v1_in_v2,function_deserialization}.py`` and
 ``tensorflow/core/framework/versions.cc`` (2.15), ``keras/saving/legacy/saved_model/load.py`` (2.15),
-``tensorflow/python/keras/saving/saved_model/load.py`` (2.4).  What they mean for a file was tried on doctored ones with
-TensorFlow 1.15, 2.3, 2.4, 2.15 and 2.20:
+``tensorflow/python/keras/saving/saved_model/load.py`` (2.4).  What they mean for a file was tried on real and doctored
+ones with every minor version of TensorFlow from 1.14 to 2.15, and with 2.20:
 
 * One operation that is not registered, in any function of the library, stops ``load_model``.
-* ``VersionDef`` is looked at where the whole graph is imported: by TensorFlow 1, by sessions, and for a file without an
-  object graph.  ``load_model`` of TensorFlow 2 imports the functions alone, and looks at none.
+* ``VersionDef`` is looked at where the whole graph is imported: by sessions, and for a file without an object graph.
+  Otherwise ``load_model`` imports the functions alone, and looks at none.
 * Keras runs a layer's graph only if it cannot make the layer from its configuration, which a Lambda always has.
 """
 
@@ -34,10 +34,15 @@ _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _KERAS2_PART = "layer_with_weights-"
 """How Keras 2 names what a Functional or Sequential model tracks; Keras 3 says ``_layers``, an export ``variables``."""
 
-_METADATA_FILE = (2, 5)
-"""The first TensorFlow that keeps Keras's texts in a file of their own, and the first that reads one."""
+_READS_FOLDERS = (1, 15)
+"""The first TensorFlow whose ``load_model`` reads more than HDF5."""
+_NEW_SHAPES = (2, 2)
+"""The first TensorFlow that reads what 2.3 and later write: shapes as objects, and the class ``Functional``."""
 _NEEDS_OBJECT_GRAPH = (2, 4)
 """The first TensorFlow whose ``load_model`` asks for the object graph before anything else."""
+_METADATA_FILE = (2, 6)
+"""The first TensorFlow that keeps Keras's texts in ``keras_metadata.pb`` alone, and the first that reads them there;
+2.5 writes them there and in the graph, and reads the graph's."""
 
 
 def graph_troubles(facts: Facts, reader: Reader, provided: Collection[str] = ()) -> Iterator[Trouble]:
@@ -48,9 +53,9 @@ def graph_troubles(facts: Facts, reader: Reader, provided: Collection[str] = ())
     if facts.container is not Container.SAVED_MODEL or facts.graph is None or reader.line is Line.STANDALONE:
         return
     troubles = [*_graph(facts.graph, reader), *_callbacks(facts, facts.graph, reader, provided)]
-    if True:
+    if not reader.is_keras3:
         troubles += _keras_part(facts, reader)
-        troubles += _versions(facts.graph, reader)
+        troubles += _versions(facts, facts.graph, reader)
     yield from troubles
     if not any(each.is_certain for each in troubles):
         yield from _newer_writer(facts, reader)
@@ -106,31 +111,53 @@ def _callbacks(facts: Facts, graph: Graph, reader: Reader, provided: Collection[
 
 def _keras_part(facts: Facts, reader: Reader) -> Iterator[Trouble]:
     """What ``load_model`` makes of Keras's own metadata, or of its absence."""
-    written, target = numbers(facts.tensorflow_version), reader.tensorflow
-    if facts.keras_version is not None:
-        if target is not None and target < _METADATA_FILE and facts.tensorflow_version and written >= _METADATA_FILE:
-            yield _trouble(
-                f"TensorFlow {facts.tensorflow_version} keeps Keras's metadata in a file that {_tensorflow(reader)} "
-                "does not read ('JSONDecodeError: Expecting value')",
-                "install TensorFlow 2.5 or later there, or save the model as .h5",
-            )
-        return
-    if not facts.tensors:
-        return  # without a checkpoint nothing tells how its objects are kept
-    if not any(tensor.path == _OBJECT_GRAPH for tensor in facts.tensors):
-        if target is None or target >= _NEEDS_OBJECT_GRAPH:
+    if reader.tensorflow is not None and reader.tensorflow < _READS_FOLDERS:
+        yield _no_model(f"a SavedModel; load_model of {reader} reads HDF5 only")
+    elif facts.keras_version is not None:
+        yield from _metadata(facts, reader)
+    elif _is_without_objects(facts):
+        if reader.tensorflow is None or reader.tensorflow >= _NEEDS_OBJECT_GRAPH:
             yield _no_model(
                 f"a SavedModel by TensorFlow {facts.tensorflow_version or '(not told)'} without an object graph, which "
                 f"load_model of {reader} does not read ('list index out of range')"
             )
-    elif written >= _METADATA_FILE and any(_KERAS2_PART in tensor.path for tensor in facts.tensors):
+    elif _written(facts) >= _METADATA_FILE and any(_KERAS2_PART in tensor.path for tensor in facts.tensors):
         yield _no_model(
             "it holds a Keras model that was saved with tf.saved_model.save, without the metadata that load_model "
             "asks for ('Unable to create a Keras model', 'JSONDecodeError')"
         )
 
 
-def _versions(graph: Graph, reader: Reader) -> Iterator[Trouble]:
+def _metadata(facts: Facts, reader: Reader) -> Iterator[Trouble]:
+    """How Keras's texts are kept, against how the target reads them."""
+    target, written = reader.tensorflow, _written(facts)
+    if target is None:
+        return
+    if target < _METADATA_FILE <= written:
+        yield _trouble(
+            f"TensorFlow {facts.tensorflow_version} keeps Keras's metadata in a file that {_tensorflow(reader)} does "
+            "not read ('JSONDecodeError: Expecting value')",
+            "install TensorFlow 2.6 or later there, or save the model as .h5",
+        )
+    elif target < _NEW_SHAPES and written >= (2, 3):
+        yield _trouble(
+            f"TensorFlow {facts.tensorflow_version} writes Keras's metadata in words that {_tensorflow(reader)} does "
+            "not know ('Error converting shape to a TensorShape', 'object has no attribute 'predict'')",
+            "install TensorFlow 2.2 or later there, or save the model as .h5",
+        )
+
+
+def _written(facts: Facts) -> tuple[int, ...]:
+    """The version that wrote the file; nothing where it is not told, so that nothing new is assumed of it."""
+    return numbers(facts.tensorflow_version) if facts.tensorflow_version else ()
+
+
+def _is_without_objects(facts: Facts) -> bool:
+    """Whether the checkpoint is one by names, as TensorFlow 1 writes; without a checkpoint nothing tells."""
+    return bool(facts.tensors) and not any(tensor.path == _OBJECT_GRAPH for tensor in facts.tensors)
+
+
+def _versions(facts: Facts, graph: Graph, reader: Reader) -> Iterator[Trouble]:
     """``VersionDef`` of the graph against the target's graph version."""
     if reader.tensorflow is None:
         return
@@ -143,7 +170,7 @@ def _versions(graph: Graph, reader: Reader) -> Iterator[Trouble]:
         said = f"the graph is of version {graph.producer}, and {target.min_producer} is the oldest that is read"
     else:
         return
-    is_imported_whole = reader.tensorflow < (2,)
+    is_imported_whole = _is_without_objects(facts)
     yield _trouble(
         f"{said}; {_tensorflow(reader)} has {target.producer}"
         + ("" if is_imported_whole else " (load_model does not look; a session and TensorFlow Serving do)"),
@@ -153,8 +180,7 @@ def _versions(graph: Graph, reader: Reader) -> Iterator[Trouble]:
 
 def _newer_writer(facts: Facts, reader: Reader) -> Iterator[Trouble]:
     """TensorFlow promises to read what the same or an earlier version wrote (its guide on version compatibility)."""
-    written = numbers(facts.tensorflow_version)[:2]
-    if facts.tensorflow_version and reader.tensorflow and len(written) == 2 and written > reader.tensorflow[:2]:
+    if reader.tensorflow and _written(facts)[:2] > reader.tensorflow[:2]:
         yield _trouble(
             f"written by TensorFlow {facts.tensorflow_version}; {_tensorflow(reader)} has every operation of the "
             "graph, but promises to read only what the same or an earlier version wrote",

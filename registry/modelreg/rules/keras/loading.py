@@ -11,6 +11,7 @@ from modelreg.facts import Container, Facts
 from modelreg.findings import Finding
 from modelreg.rules.catalogue import RULES
 from modelreg.rules.keras.door import door_troubles
+from modelreg.rules.keras.graph import graph_troubles
 from modelreg.rules.keras.lambdas import lambda_troubles, output_shape_troubles
 from modelreg.rules.keras.numbers import number_troubles
 from modelreg.rules.keras.objects import object_troubles
@@ -65,6 +66,7 @@ def load_troubles(
         *lambda_troubles(facts, nodes, reader, provides),
         *output_shape_troubles(nodes, reader),
         *weight_troubles(facts, nodes, reader),
+        *graph_troubles(facts, reader, provided),
         *number_troubles(facts, nodes, reader),
         *training_troubles(facts, nodes, reader, provided),
     ]

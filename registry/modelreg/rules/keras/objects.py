@@ -68,6 +68,8 @@ def resolve(node: Node, reader: Reader) -> Found:
         return _function(node, node.class_name, reader)
     if node.key == "dtype":
         return _policy(node, reader)
+    if role_of(node.key) == "activation":
+        return _activation(node, reader)
     if node.role == "layer":
         return _layer(node, reader)
     return _part(node, reader)
@@ -131,22 +133,26 @@ def _module_gone(node: Node, reader: Reader) -> Trouble:
 
 
 def _part(node: Node, reader: Reader) -> Found:
-    """An initializer, regularizer, constraint or activation with its arguments."""
-    if node.role not in ("initializer", "regularizer", "constraint", "activation"):
+    """An initializer, regularizer or constraint: looked up by its class alone, whatever its module.
+
+    ``get`` and ``deserialize`` of each of these modules hand their own table to ``deserialize_keras_object``.
+    """
+    if node.role not in ("initializer", "regularizer", "constraint"):
         return Found()
-    role = node.role
-    if role == "activation" and reader.is_keras3 and reader.version < _IMPORTS_ACTIVATIONS:
-        # ``activations.get`` looks a dict up among activations only, so that a layer as activation is not found.
-        entry = reader.release.legacy(role, node.bare_name)
-        return Found(entry) if entry else _absent(node, role, node.bare_name, reader)
-    if node.has_module and reader.reads_zip and node.module is not None:
-        entry = reader.release.imported(node.module, node.bare_name)
-        if entry is not None:
-            return Found(entry)
-    entry = reader.release.legacy(role, node.bare_name)
-    if entry is None and role == "activation":
-        entry = reader.release.legacy("layer", node.bare_name)
-    return Found(entry) if entry else _absent(node, role, node.bare_name, reader)
+    entry = reader.release.legacy(node.role, node.bare_name)
+    return Found(entry) if entry else _absent(node, node.role, node.bare_name, reader)
+
+
+def _activation(node: Node, reader: Reader) -> Found:
+    """An activation that is an object, a layer at times: Keras 3 finds those by their module, and since 3.10 only."""
+    name = node.bare_name
+    if reader.is_keras3 and reader.version >= _IMPORTS_ACTIVATIONS:
+        entry = reader.release.imported(node.module or "", name)
+    else:
+        entry = reader.release.legacy("activation", name)
+        if entry is None and not reader.is_keras3:
+            entry = reader.release.legacy("layer", name)
+    return Found(entry) if entry else _absent(node, "activation", name, reader)
 
 
 def _function(node: Node, name: str, reader: Reader) -> Found:

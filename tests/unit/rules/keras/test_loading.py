@@ -80,6 +80,19 @@ def lambda_model(python: str, **more: object) -> Facts:
     )
 
 
+def called(keywords: dict[str, object]) -> dict:
+    """A functional model whose layer ``a`` is called on the input with ``keywords``."""
+    add = {**layer("Add", "a"), "name": "a", "inbound_nodes": [[["i", 0, 0, keywords]]]}
+    return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, add])
+
+
+def nested(call: int) -> dict:
+    """A functional model with another inside, of which call number ``call`` is followed."""
+    inner = {**sequential(INPUT, DENSE), "name": "inner", "inbound_nodes": [[["i", 0, 0, {}]]]}
+    last = {**layer("Dense", "d", units=1), "name": "d", "inbound_nodes": [[["inner", call, 0, {}]]]}
+    return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, inner, last])
+
+
 TIME_DISTRIBUTED = layer("TimeDistributed", "td", layer=layer("Dense", "d", units=2))
 OLD = "_layer_checkpoint_dependencies"
 TWO_DENSE = sequential(INPUT, layer("Dense", "a", units=2), layer("Dense", "b", units=2))
@@ -146,6 +159,9 @@ CASES = [
     Case("MR418", "an output shape as a list", h5(layer("Lambda", "l", output_shape=[2])), h5(layer("Lambda", "l")), KERAS_33),
     Case("MR419", "no input layer", h5(sequential(layer("Dense", "d", units=1, batch_input_shape=[None, 4])), keras="2.2.4"), h5(sequential(INPUT, layer("Dense", "d", units=1))), outcome=Outcome.PREDICT_ERROR, says=("[None, 4]", "'d'")),
     Case("MR419", "one tensor as outputs", h5(layer("Functional", "f", layers=[], output_layers=["d", 0, 0]), keras="3.15.1"), h5(layer("Functional", "f", layers=[], output_layers=[["d", 0, 0]]), keras="3.3.3"), KERAS_33),
+    Case("MR419", "a slash in a name", h5(sequential(INPUT, layer("Dense", "b/d", units=1))), h5(sequential(INPUT, layer("Dense", "b_d", units=1))), says=("'b/d'",)),
+    Case("MR419", "a tensor by keyword", h5(called({"value": ["i", 0, 0]})), h5(called({"training": None})), says=("'value'", "'a'")),
+    Case("MR419", "a nested model's second call", h5(nested(1)), h5(nested(0)), says=("'inner'", "1")),
     Case("MR422", "the old root for 2.15", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), archive(TWO_DENSE, tensors=tensors("layers/dense/vars/0")), KERAS_215, says=("0 variables", OLD)),
     Case("MR422", "the new root for 2.13", archive(TWO_DENSE, keras="2.15.0", tensors=tensors("layers/dense/vars/0")), archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), KERAS_213),
     Case("MR422", "counted twice", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0", f"{OLD}/dense_2/vars/0")), archive(TWO_DENSE, keras="2.14.0", tensors=tensors(f"{OLD}/dense/vars/0", f"{OLD}/dense_1/vars/0")), says=("dense",)),
