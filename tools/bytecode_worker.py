@@ -4,7 +4,7 @@
 ``compare LIFTED OUTPUT`` compiles lifted sources and compares the code with the original's.
 """
 # mypy: ignore-errors
-# ruff: noqa: UP010, UP024, B904, T201, C420, UP028, RUF021, UP004, UP031, F821, D103
+# ruff: noqa: UP010, UP031, RUF005, PTH118, PTH119, PTH120, UP028, SIM201, UP020, UP036 - it runs on Python 2.7 too
 
 from __future__ import print_function
 
@@ -15,7 +15,6 @@ import json
 import marshal
 import os
 import sys
-import types
 import warnings
 
 warnings.simplefilter("ignore")
@@ -30,6 +29,10 @@ def parts(code):
             yield constant
             for inner in parts(constant):
                 yield inner
+
+
+def all_names(code):
+    return [name for each in [code] + list(parts(code)) for name in each.co_names]
 
 
 def sources(folder):
@@ -58,6 +61,18 @@ def expressions(tree):
     return found
 
 
+def imports(tree):
+    """Names that the module itself imports: since 3.11 the compiler calls their attributes in another way."""
+    found, waiting = set(), [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and not getattr(node, "module", None) == "__future__":
+            found.update((each.asname or each.name).split(".")[0] for each in node.names if each.name != "*")
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
 def functions(folder):
     for path in sources(folder):
         try:
@@ -67,11 +82,11 @@ def functions(folder):
             module = compile(text, path, "exec", 0, True)
         except (SyntaxError, ValueError, UnicodeDecodeError):
             continue
-        known = expressions(tree)
+        known, imported = expressions(tree), imports(tree)
         for code in parts(module):
             if code.co_flags & 3 == 3:
                 is_expression = (code.co_name, code.co_firstlineno) in known and not code.co_flags & 0x20
-                yield path, code, is_expression
+                yield path, code, is_expression, imported
 
 
 def dump(output, count, folder=None):
@@ -81,15 +96,20 @@ def dump(output, count, folder=None):
     half = int(count) // 2
     chosen = spread(single, half)
     chosen += spread(plain, int(count) - len(chosen))
-    with io.open(output, "w", encoding="utf-8") as out:
-        out.write(u"%s\n" % json.dumps({"python": "%d.%d" % sys.version_info[:2]}))
-        for path, code, is_expression in chosen:
+    with io.open(output, "wb") as out:
+        out.write(line({"python": "%d.%d" % sys.version_info[:2]}))
+        for path, code, is_expression, imported in chosen:
             record = {
                 "name": "%s:%d %s" % (os.path.basename(path), code.co_firstlineno, code.co_name),
                 "code": base64.b64encode(marshal.dumps(code)).decode("ascii"),
                 "expression": bool(is_expression),
+                "imports": sorted(imported & set(all_names(code))),
             }
-            out.write(u"%s\n" % json.dumps(record))
+            out.write(line(record))
+
+
+def line(value):
+    return (json.dumps(value) + "\n").encode("ascii")
 
 
 def spread(items, count):
@@ -99,10 +119,8 @@ def spread(items, count):
 
 
 def compare(lifted, output):
-    with io.open(lifted, encoding="utf-8") as lines, io.open(output, "w", encoding="utf-8") as out:
-        for line in lines:
-            record = json.loads(line)
-            out.write(u"%s\n" % json.dumps(compared(record)))
+    with io.open(lifted, encoding="utf-8") as records, io.open(output, "wb") as out:
+        out.writelines(line(compared(json.loads(record))) for record in records)
 
 
 def compared(record):
@@ -111,11 +129,17 @@ def compared(record):
     if not body.startswith("def "):
         body = "return " + body
     free = ", ".join(record["free"])
-    text = "def _(%s):\n" % free + "".join("    %s\n" % line for line in body.split("\n"))
+    text = (
+        "".join("import %s\n" % name for name in record["imports"])
+        + "def _(%s):\n" % free
+        + "".join("    %s\n" % line for line in body.split("\n"))
+    )
     try:
         if sys.version_info[0] == 2:
             text = text.encode("utf-8")
-        module = compile(text, original.co_filename, "exec", original.co_flags & FUTURE if sys.version_info[0] == 2 else 0, True)
+        module = compile(
+            text, original.co_filename, "exec", original.co_flags & FUTURE if sys.version_info[0] == 2 else 0, True
+        )
     except SyntaxError as error:
         return "does not compile: %s" % error
     outer = next(each for each in module.co_consts if isinstance(each, CODE))
@@ -127,18 +151,50 @@ def difference(one, other):
     if signature(one) != signature(other):
         return "signatures differ: %r %r" % (signature(one), signature(other))
     used, other_used = used_constants(one), used_constants(other)
-    exact = one.co_code == other.co_code and keys(one.co_consts) == keys(other.co_consts) and one.co_names == other.co_names
+    exact = (
+        one.co_code == other.co_code and keys(one.co_consts) == keys(other.co_consts) and one.co_names == other.co_names
+    )
     if exact:
         return "same"
     if used == other_used:
         return "same but unused constants"
+    if plain(used) == plain(other_used):
+        return "same but lines"
     return "instructions differ"
+
+
+PAIRS = {
+    "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+    "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
+    "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW": ("LOAD_FAST_BORROW", "LOAD_FAST_BORROW"),
+}
+
+
+def plain(used):
+    """Without what depends on where the author broke lines: instructions are joined on one line only (3.13)."""
+    import opcode
+
+    found = []
+    for instruction in used:
+        name = opcode.opname[instruction[0]]
+        if name in PAIRS:
+            found.append((opcode.opmap[PAIRS[name][0]], instruction[1] >> 4))
+            found.append((opcode.opmap[PAIRS[name][1]], instruction[1] & 15))
+        elif name != "NOP":
+            found.append(instruction)
+    return found
 
 
 def signature(code):
     return (
-        code.co_argcount, getattr(code, "co_kwonlyargcount", 0), getattr(code, "co_posonlyargcount", 0),
-        code.co_varnames, code.co_freevars, code.co_flags & 0xC, code.co_name,
+        code.co_argcount,
+        getattr(code, "co_kwonlyargcount", 0),
+        getattr(code, "co_posonlyargcount", 0),
+        code.co_varnames,
+        code.co_freevars,
+        code.co_flags & 0xC,
+        code.co_name,
     )
 
 
@@ -178,6 +234,8 @@ def used_constants(code):
         if number in opcode.hasconst:
             constant = code.co_consts[argument]
             inner = isinstance(constant, CODE)
+            if isinstance(constant, str) and constant.endswith(".<locals>.<lambda>"):
+                constant = "<lambda>"  # the qualified name, which says where it stood
             found.append((number, (signature(constant), used_constants(constant)) if inner else key(constant)))
         elif number in opcode.hasname:
             found.append((number, argument, code.co_names))

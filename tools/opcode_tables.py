@@ -1,7 +1,7 @@
 """Regenerates ``inspect/bytecode/opcodes.json``: instructions and built-in names of each Python, asked of itself.
 
 Run ``python tools/opcode_tables.py PYTHON [PYTHON ...]`` with one interpreter of each version; what the file already
-holds of other versions stays.  Each is run without ``site``, whose ``exit`` and ``copyright`` are no built-ins.  The table of 3.14 was asked of
+holds of other versions stays.  Names that ``site`` adds, such as ``exit``, are left out.  The table of 3.14 is that of
 CPython 3.14.2 as compiled to WebAssembly (npm ``pyodide`` 314.0.7): instructions do not depend on the platform.
 
 Pseudo-instructions (above 255) and instrumented ones are left out: the compiler emits neither into stored code, and

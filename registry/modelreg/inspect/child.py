@@ -198,6 +198,8 @@ def _answer(request: Request, files: Sequence[SourceFile]) -> Answer:
     try:
         if request.pairs is not None:
             return _measured(request.pairs, files)
+        if request.rewrite is not None:
+            return _rewritten(request.rewrite, files)
         return _bounded(Answer(read_artifact(files, values=_values(request))), where)
     except MemoryError:
         detail = f"reading needs more than {request.limits.memory_bytes // limits.MIB:,} MiB"
@@ -208,6 +210,12 @@ def _measured(pairs: Sequence[StoredPair], files: Sequence[SourceFile]) -> Answe
     from modelreg.inspect.value_difference import measure
 
     return Answer(distances=measure(pairs, files))
+
+
+def _rewritten(config: str, files: Sequence[SourceFile]) -> Answer:
+    from modelreg.inspect.rewriting import rewritten
+
+    return Answer(rewriting=rewritten(files[0], config))
 
 
 def _values(request: Request) -> Values | None:
@@ -232,6 +240,8 @@ def _import_parsers(request: Request, files: Sequence[SourceFile]) -> None:
     if request.pairs is not None:
         importlib.import_module("modelreg.inspect.value_difference")
         return
+    if request.rewrite is not None:
+        importlib.import_module("modelreg.inspect.rewriting")
     sent = [file for file, asked in zip(files, request.files, strict=True) if asked.is_sent]
     formats = {sniff(file).format for file in sent}
     wanted = set()

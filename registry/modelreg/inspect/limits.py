@@ -131,6 +131,9 @@ GRAPH_OPERATORS_MAX = 10_000
 """Kinds of operations in one graph; TensorFlow registers about 1,500, a large model uses 200."""
 WEIGHT_NAMES_SIZE_BYTES_MAX = 16 * MIB
 """``layer_names`` and each ``weight_names``: TENSORS_MAX names of 80 characters."""
+REWRITTEN_SIZE_BYTES_MAX = 32 * MIB
+"""New bytes of a repaired file: a configuration of TEXT_LENGTH_MAX, and the pages around it that libhdf5 changes."""
+REWRITTEN_PIECES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)

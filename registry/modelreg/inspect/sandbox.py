@@ -29,6 +29,7 @@ from modelreg.facts import Container, Defect, DefectKind, Facts
 from modelreg.inspect import limits
 from modelreg.inspect.limits import ChildLimits
 from modelreg.inspect.pairs import StoredPair
+from modelreg.inspect.pieces import Rewriting, check_pieces
 from modelreg.inspect.wire import (
     BEGUN,
     KILL,
@@ -140,6 +141,27 @@ class Inspector:
             reasons = [defect.detail for defect in answer.facts.defects] if answer.facts else []
             raise InspectionError("; ".join(reasons) or "the reading process gave another answer than was asked for")
         return answer.distances
+
+    def rewrite(self, path: str, descriptor: int, config: str) -> Rewriting:
+        """How the file looks with ``config`` in the place of its configuration; nothing is written.
+
+        The pieces are checked to be within the file and within bounds.  Raises ``InspectionError`` if no reader can be
+        started, or if it dies.
+        """
+        size_bytes = os.fstat(descriptor).st_size
+        entries = [Entry(path, size_bytes, descriptor)]
+        child_limits = self._limits or _limits_for(entries, values=False)
+        answer = self._ask(Request(child_limits, _requested(entries), rewrite=config), entries)
+        if answer.rewriting is None:
+            reasons = [hazard.detail for hazard in answer.facts.hazards] if answer.facts else []
+            reasons += [defect.detail for defect in answer.facts.defects] if answer.facts else []
+            raise InspectionError("; ".join(reasons) or "the reading process gave another answer than was asked for")
+        if answer.rewriting.reason is None:
+            try:
+                check_pieces(answer.rewriting.pieces, size_bytes)
+            except DocumentError as error:
+                raise InspectionError(f"the reading process gave an answer that is none: {error.message}") from None
+        return answer.rewriting
 
     def _ask(self, request: Request, entries: Sequence[Entry]) -> Answer:
         if self._starter is None or self._starter.is_broken:
@@ -312,7 +334,7 @@ class _Reader:
             return Answer(_unread_facts(where, DefectKind.READER_DIED, detail))
         if answer.failure is not None:
             raise InspectionError(f"the inspecting process could not begin: {answer.failure}")
-        if request.pairs is None and answer.facts is None:
+        if request.asks_for_facts and answer.facts is None:
             detail = "the reading process gave another answer than was asked for"
             return Answer(_unread_facts(where, DefectKind.READER_DIED, detail))
         return answer

@@ -22,6 +22,7 @@ from modelreg.errors import DocumentError
 from modelreg.facts import Facts
 from modelreg.inspect.limits import ChildLimits
 from modelreg.inspect.pairs import StoredPair
+from modelreg.inspect.pieces import Rewriting
 from modelreg.records import canonical_json, from_json, parse_json, to_json
 
 BEGUN = b"!"
@@ -46,21 +47,31 @@ class RequestedFile:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the parent asks for: facts, and with ``values`` the tensors' digests too; or how far ``pairs`` are apart."""
+    """What the parent asks for.
+
+    Facts, and with ``values`` the tensors' digests too; or how far ``pairs`` are apart; or how the one file looks with
+    the configuration ``rewrite`` in it.
+    """
 
     limits: ChildLimits
     files: tuple[RequestedFile, ...]
     values: bool = False
     pairs: tuple[StoredPair, ...] | None = None
+    rewrite: str | None = None
+
+    @property
+    def asks_for_facts(self) -> bool:
+        return self.pairs is None and self.rewrite is None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Facts, or the distance of each pair, or why this child could not even begin to read."""
+    """Facts, the distance of each pair, or a rewritten file; or why this child could not even begin to read."""
 
     facts: Facts | None = None
     failure: str | None = None
     distances: tuple[Distance | None, ...] | None = None
+    rewriting: Rewriting | None = None
 
 
 def encode(message: Request | Answer) -> bytes:
@@ -72,8 +83,8 @@ def encode(message: Request | Answer) -> bytes:
 def decode_answer(body: bytes, *, size_bytes_max: int) -> Answer:
     """Raises ``DocumentError`` for anything that is no answer."""
     answer = from_json(Answer, parse_json(body, what="the answer", size_bytes_max=size_bytes_max), what="the answer")
-    if [answer.facts, answer.failure, answer.distances].count(None) != 2:
-        raise DocumentError("the answer: holds no facts, distances or failure, or more than one of them")
+    if [answer.facts, answer.failure, answer.distances, answer.rewriting].count(None) != 3:
+        raise DocumentError("the answer: holds no facts, distances, rewriting or failure, or more than one of them")
     return answer
 
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import base64
-import dis
 import marshal
-import re
 import struct
 import subprocess
 import sys
 import warnings
-import zlib
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import CodeType
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from modelreg.inspect.bytecode import read_bytecode
 from modelreg.inspect.bytecode.lifting import lifted_source
@@ -41,14 +35,6 @@ def code_of(text: str) -> CodeType:
     """The code of the one function or lambda in ``text``."""
     module = compile(text, "here.py", "exec", dont_inherit=True)
     return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
-
-
-def instructions(code: CodeType) -> list[object]:
-    """Names and arguments of instructions, of inner functions too; constants by value, not by number."""
-    return [
-        (each.opname, instructions(each.argval) if isinstance(each.argval, CodeType) else repr(each.argval))
-        for each in dis.get_instructions(code)
-    ]
 
 
 def source_of(text: str) -> str | None:
@@ -236,151 +222,3 @@ def test_a_tower_of_copies_ends_the_search_instead_of_memory() -> None:
     assert source_of(f"def f(x0):\n{lines}    return x60") is not None
     with pytest.raises(Unsupported):
         form("lambda a: " + "(" * 60 + "a" + ",)" * 60)
-
-
-NAMES = st.sampled_from(["a", "b", "c", "K", "tf"])
-CONSTANTS = st.sampled_from(
-    ["0", "1", "-1", "2.5", "-0.0", "1e999", "'t'", "b'x'", "None", "True", "...", "(1, 2)", "3j"]
-)
-ARGUMENTS = st.builds("K.f({}, -1)".format, CONSTANTS)
-"""A constant where the compiler does not compute with it."""
-OPERATORS = st.sampled_from(["+", "-", "*", "/", "//", "%", "@", "**", "&", "|", "^", "<<", ">>"])
-COMPARISONS = st.sampled_from(["<", "<=", "==", "!=", ">", ">=", "is", "is not", "in", "not in"])
-
-
-def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.one_of(
-        st.builds("({} {} {})".format, inner, OPERATORS, inner),
-        st.builds("({} {} {})".format, inner, COMPARISONS, inner),
-        st.builds("({} {} {} {} {})".format, inner, COMPARISONS, inner, COMPARISONS, inner),
-        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner),
-        st.builds("({}{})".format, st.sampled_from(["-", "~", "+", "not "]), inner),
-        st.builds("({} if {} else {})".format, inner, inner, inner),
-        st.builds("({})({}, *{}, k={}, **{})".format, inner, inner, inner, inner, inner),
-        st.builds("({}).attribute({})".format, inner, inner),
-        st.builds("({})[{}:{}, ::{}]".format, inner, inner, inner, inner),
-        st.builds("({})[{}]".format, inner, inner),
-        st.builds("[{}, *{}]".format, inner, inner),
-        st.builds("({}, {})".format, inner, inner),
-        st.builds("{{{}: {}, **{}}}".format, inner, inner, inner),
-        st.builds("(lambda d, e={}: {})".format, inner, inner),
-    )
-
-
-@pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@settings(max_examples=200, deadline=None)
-@given(st.recursive(st.one_of(NAMES, ARGUMENTS), larger, max_leaves=8))
-def test_lifted_source_of_any_expression_compiles_to_the_same_instructions(expression: str) -> None:
-    """There is a source, and it is the function's own: same instructions, names and constants in this interpreter."""
-    code = code_of(f"lambda a, b, c: {expression}")
-    source = read_bytecode(marshal.dumps(code)).source
-    assert source is not None
-    assert instructions(code_of(source)) == instructions(code)
-
-
-ADDRESS = re.compile(" at 0x[0-9a-f]+")
-
-
-class Witness:
-    """Writes down all that is done to it; what it answers depends only on what was done before."""
-
-    log: list[str]
-
-    def __init__(self, log: list[str], name: str) -> None:
-        self.log = log
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-    def __hash__(self) -> int:
-        return len(self.name)
-
-    def did(self, *what: object) -> Witness:
-        self.log.append(f"{self.name} {ADDRESS.sub('', repr(what))}")
-        return Witness(self.log, f"w{len(self.log)}")
-
-    def truth(self, *what: object) -> bool:
-        self.log.append(f"{self.name} {ADDRESS.sub('', repr(what))}")
-        return zlib.crc32(repr(self.log).encode()) % 2 == 0
-
-    def __bool__(self) -> bool:
-        return self.truth("bool")
-
-    def __contains__(self, item: object) -> bool:
-        return self.truth("contains", item)
-
-    def __iter__(self) -> Iterator[Witness]:
-        return iter([self.did("first"), self.did("second")])
-
-    def __len__(self) -> int:
-        return 2
-
-    def keys(self) -> list[str]:
-        self.did("keys")
-        return ["p", "q"]
-
-    def __getattr__(self, name: str) -> Witness:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self.did("attribute", name)
-
-    def __call__(self, *arguments: object, **named: object) -> Witness:
-        return self.did("call", arguments, named)
-
-    def __getitem__(self, index: object) -> Witness:
-        return self.did("item", index)
-
-
-def _operation(name: str) -> Callable[..., Witness]:
-    return lambda self, *others: self.did(name, *others)
-
-
-for _name in [
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "matmul",
-    "pow",
-    "and",
-    "or",
-    "xor",
-    "lshift",
-    "rshift",
-    "lt",
-    "le",
-    "eq",
-    "ne",
-    "gt",
-    "ge",
-]:
-    setattr(Witness, f"__{_name}__", _operation(_name))
-    setattr(Witness, f"__r{_name}__", _operation(f"r{_name}"))
-for _name in ["neg", "pos", "invert"]:
-    setattr(Witness, f"__{_name}__", _operation(_name))
-
-
-def witnessed(text: str) -> list[str]:
-    """All that the lambda ``text`` does to its arguments and globals, and how it ends."""
-    log: list[str] = []
-    function = eval(text, {name: Witness(log, name) for name in ("K", "tf")})
-    try:
-        result = function(*(Witness(log, name) for name in ("a", "b", "c")))
-        log.append("lambda" if callable(result) and not isinstance(result, Witness) else ADDRESS.sub("", repr(result)))
-    except Exception as error:
-        log.append(f"{type(error).__name__}")
-    return log
-
-
-@pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@settings(max_examples=300, deadline=None)
-@given(st.recursive(st.one_of(NAMES, CONSTANTS, ARGUMENTS), larger, max_leaves=8))
-def test_lifted_source_does_the_same_when_it_is_run(expression: str) -> None:
-    """Not by the normal form but by running both: each operation, each argument, each test, in the same order."""
-    text = f"lambda a, b, c: {expression}"
-    source = source_of(text)
-    if source is not None:
-        assert witnessed(source) == witnessed(text)

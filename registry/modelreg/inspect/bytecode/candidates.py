@@ -56,11 +56,13 @@ def candidates_of(parsed: Parsed, layout: Layout) -> Candidates:
     if sum(len(code.code.data) for code in parsed.all_codes) > limits.BYTECODE_WALKED_BYTES_MAX:
         return Candidates(coarse, {}, ())
     decoded = {python: _decode_all(parsed, python) for python in coarse if python in TABLES}
-    fitting = {python: each for python, each in decoded.items() if _fits(each)}
+    fitting = {python: each for python, each in decoded.items() if fits_all(each)}
     unknown = [python for python in coarse if python not in TABLES]
     if fitting:
         pythons = tuple(fitting)
         return Candidates(pythons + _newer(pythons, unknown), fitting, ())
+    if layout is Layout.PY30 and unknown:
+        return Candidates(tuple(unknown), {}, ())
     begun = tuple(python for python in coarse if python in decoded and all(map(_begins, decoded[python])))
     coarse = begun + _newer(begun, unknown) or coarse
     if any(python not in TABLES for python in coarse):
@@ -84,16 +86,14 @@ def _by_form(parsed: Parsed, python: str) -> bool:
         is_old = python not in ("3.4", "3.5")
         if parsed.code.has_old_text is not is_old or not all(code.endswith(bytes([_RETURN_VALUE])) for code in codes):
             return False
-    if table is not None and parsed.code.has_old_text and python != "2.7":
-        return False
     if python in OF_LAYOUT[Layout.PY38]:
-        return all(_covers_all(code) is (python == "3.10") for code in parsed.all_codes)
+        return all(covers_all(code) is (python == "3.10") for code in parsed.all_codes)
     if table is None and python in OF_LAYOUT[Layout.PY311]:
         return all(code.code.data[:1] <= bytes([_RESUME_SINCE_314]) for code in parsed.all_codes)
     return True
 
 
-def _covers_all(code: Code) -> bool:
+def covers_all(code: Code) -> bool:
     """The line table of 3.10 covers all of the code (PEP 626); the older ``lnotab`` never reaches its end."""
     return sum(code.lines.data[::2]) == len(code.code.data)
 
@@ -108,7 +108,8 @@ def _decode_all(parsed: Parsed, python: str) -> tuple[Decoded, ...]:
     return tuple(found)
 
 
-def _fits(decoded: tuple[Decoded, ...]) -> bool:
+def fits_all(decoded: tuple[Decoded, ...]) -> bool:
+    """Whether all code objects can be of the version that they were decoded by."""
     return all(not each.problems and _begins(each) and _ends(each) and _pairs(each) for each in decoded)
 
 
@@ -214,9 +215,7 @@ _RENAMED = {
 
 def _same(first: tuple[Decoded, ...], second: tuple[Decoded, ...]) -> bool:
     """Whether two versions read the same instructions in the same way."""
-    return len(first) == len(second) and all(
-        _same_code(one, other) for one, other in zip(first, second, strict=True)
-    )
+    return len(first) == len(second) and all(_same_code(one, other) for one, other in zip(first, second, strict=True))
 
 
 def _same_code(first: Decoded, second: Decoded) -> bool:

@@ -40,6 +40,7 @@ class Problem:
     place: int
     opcode: int
     reason: str
+    is_jump: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class _Decoder:
         starts = {instruction.offset for instruction in self.instructions}
         for instruction in self.instructions:
             if instruction.target is not None and instruction.target not in starts:
-                self.problem(instruction.offset, f"jumps to byte {instruction.target:,}")
+                self.problem(instruction.offset, f"jumps to byte {instruction.target:,}", is_jump=True)
 
-    def problem(self, place: int, reason: str) -> None:
-        self.problems.append(Problem(place, self.data[place] if place < len(self.data) else 0, reason))
+    def problem(self, place: int, reason: str, *, is_jump: bool = False) -> None:
+        self.problems.append(Problem(place, self.data[place] if place < len(self.data) else 0, reason, is_jump))

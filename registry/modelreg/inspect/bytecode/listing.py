@@ -6,7 +6,7 @@ from modelreg.inspect import limits
 from modelreg.inspect.bytecode.candidates import Candidates
 from modelreg.inspect.bytecode.instructions import Decoded, Instruction
 from modelreg.inspect.bytecode.opcodes import JUMPS, Argument
-from modelreg.inspect.bytecode.values import Blob, Code, Frozen, Number, Single, Text, Value
+from modelreg.inspect.bytecode.values import Blob, Code, Frozen, Number, Single, SliceValue, Text, Value
 
 _SINGLES = {"N": "None", "T": "True", "F": "False", ".": "Ellipsis", "S": "StopIteration"}
 
@@ -75,6 +75,8 @@ def shown(value: Value, depth: int = 0) -> str:
             text = f"code of {value.name}"
         case Frozen(items):
             text = f"frozenset({_items(items, depth)})"
+        case SliceValue(items):
+            text = f"slice({_items(items, depth)})"
         case tuple():
             text = f"({_items(value, depth)}{',' * (len(value) == 1)})"
         case _:

@@ -16,7 +16,7 @@ import struct
 from dataclasses import dataclass
 
 from modelreg.inspect import limits
-from modelreg.inspect.bytecode.values import Blob, Code, Frozen, Layout, Number, Other, Single, Text, Value
+from modelreg.inspect.bytecode.values import Blob, Code, Frozen, Layout, Number, Other, Single, SliceValue, Text, Value
 
 
 class MarshalError(ValueError):
@@ -144,9 +144,12 @@ class _Reader:
             return self.sequence(kind, depth)
         if kind == "c":
             return self.code(depth)
-        if kind in "{:":
-            self.skip(kind, depth)
+        if kind == "{":
+            self.mapping(depth)
             return Other(kind)
+        if kind == ":":
+            self.uses_slices = True
+            return SliceValue(tuple(self.value(depth + 1) for _ in range(3)))
         return self.number(kind)
 
     def number(self, kind: str) -> Value:
@@ -168,7 +171,7 @@ class _Reader:
                 value = complex(self.decimal(), self.decimal())
             case _:
                 raise MarshalError(f"type code {kind!r} at byte {self.offset - 1:,}")
-        return Number(start, kind, value)
+        return Number(start, self.offset - start, kind, value)
 
     def long(self) -> int | None:
         """An integer as digits of fifteen bits, its sign that of their number."""
@@ -176,7 +179,7 @@ class _Reader:
         digits = self.take(2 * abs(count))
         if abs(count) > limits.MARSHAL_LONG_DIGITS_MAX:
             return None
-        value = sum(digit << (15 * index) for index, (digit,) in enumerate(struct.iter_unpack("<H", digits)))
+        value: int = sum(digit << (15 * index) for index, (digit,) in enumerate(struct.iter_unpack("<H", digits)))
         return -value if count < 0 else value
 
     def decimal(self) -> float:
@@ -186,15 +189,6 @@ class _Reader:
             return float(text)
         except ValueError:
             raise MarshalError(f"the number before byte {self.offset:,} is none") from None
-
-    def skip(self, kind: str, depth: int) -> None:
-        """Pass over a value that is not kept."""
-        if kind == "{":
-            self.mapping(depth)
-            return
-        self.uses_slices = True
-        for _ in range(3):
-            self.value(depth + 1)
 
     def text(self, kind: str) -> Value:
         size = self.length(_TEXT_SIZE_FIELDS[kind])

@@ -10,6 +10,7 @@ import enum
 import importlib.resources
 import json
 from dataclasses import dataclass
+from typing import Any
 
 
 class Argument(enum.Enum):
@@ -102,10 +103,12 @@ def _argument(name: str, kind: Argument, version: tuple[int, int]) -> Argument:
     return Argument.FLAG if name in _FLAGS else kind
 
 
-def _table(python: str, data: dict[str, dict[str, list[str]] | dict[str, int] | list[str] | str]) -> Table:
+def _table(python: str, data: dict[str, Any]) -> Table:
     major, _, minor = python.partition(".")
     version = int(major), int(minor)
-    numbers, caches, kinds = dict(data["opcodes"]), dict(data["caches"]), dict(data["kinds"])
+    numbers: dict[str, int] = data["opcodes"]
+    caches: dict[str, int] = data["caches"]
+    kinds: dict[str, list[str]] = data["kinds"]
     kind_of = {name: _KINDS[kind] for kind, names in kinds.items() for name in names}
     with_argument = frozenset(data["argument"])
     names: list[str | None] = [None] * 256

@@ -7,17 +7,23 @@ takes either (``keras/src/utils/python_utils.py``, ``func_load``), and so does t
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelreg.inspect import limits
 from modelreg.inspect.bytecode.candidates import Candidates, are_interchangeable, candidates_of, runs_alike
+from modelreg.inspect.bytecode.lifting import lifted_source
 from modelreg.inspect.bytecode.listing import listing
+from modelreg.inspect.bytecode.mangling import may_be_mangled, restored
 from modelreg.inspect.bytecode.marshalled import MarshalError, Parsed, parse_code
 from modelreg.inspect.bytecode.names import outside_names
+from modelreg.inspect.bytecode.opcodes import TABLES
 from modelreg.inspect.bytecode.values import Code, Layout
 
 _CODE_TYPES = (b"c", b"\xe3")
 """The first byte of a marshalled code object, without and with a reference to it."""
+
+_MANGLED_UNPACK = 47
+"""What Windows's Keras makes of UNPACK_SEQUENCE (92); from 2.7 to 3.12 it is no instruction."""
 
 
 class BytecodeError(ValueError):
@@ -59,9 +65,13 @@ class StoredFunction:
     bad_opcodes: tuple[str, ...] = ()
     """Instructions that no candidate has, each as ``OPCODE at OFFSET``."""
     mangled: str | None = None
-    """``undone``, ``possible``: Windows's Keras writes each byte 0x5C as 0x2F (see ``mangling``)."""
+    """Windows's Keras writes each byte 0x5C as 0x2F (see ``mangling``).
+
+    ``undone``: it did, there is one way back, and all of this is told of the code as it was.  ``possible``: it may have
+    changed something, and nothing tells what.  ``None``: nothing says so, or nothing that matters can have changed.
+    """
     restored: bytes | None = None
-    """Where ``mangled`` is ``undone``: the marshalled bytes as they were, but for the slashes of the file name."""
+    """Where ``mangled`` is ``undone``: the marshalled bytes (not base64) as they were, but for file names."""
     source: str | None = None
     """The lambda expression or ``def`` that it was compiled from (see ``lifting`` for what is proved)."""
 
@@ -90,6 +100,22 @@ def read_stored_function(text: str) -> StoredFunction:
 
 def read_bytecode(data: bytes) -> StoredFunction:
     """Read marshalled bytes; raises ``BytecodeError`` if no known Python can have written them."""
+    readings, reasons = _readings(data)
+    if not any(each.candidates.fits for each in readings):
+        back = restored(data)
+        if back is not None:
+            return replace(_described(_readings(back)[0]), mangled="undone", restored=back)
+    if not readings:
+        raise BytecodeError("not the bytecode of any known Python (" + "; ".join(reasons) + ")")
+    found = _described(readings)
+    is_suspect = any(opcode.startswith(f"{_MANGLED_UNPACK} at") for opcode in found.bad_opcodes)
+    if is_suspect or any(may_be_mangled(data, each.parsed) for each in readings):
+        return replace(found, mangled="possible")
+    return found
+
+
+def _readings(data: bytes) -> tuple[list[_Reading], list[str]]:
+    """The bytes as code of each layout in which they are some, and why not of the others."""
     readings: list[_Reading] = []
     reasons: list[str] = []
     for layout in Layout:
@@ -99,9 +125,7 @@ def read_bytecode(data: bytes) -> StoredFunction:
             reasons.append(f"{layout.value}: {error}")
         else:
             readings.append(_Reading(parsed, layout, candidates_of(parsed, layout)))
-    if not readings:
-        raise BytecodeError("not the bytecode of any known Python (" + "; ".join(reasons) + ")")
-    return _described(readings)
+    return readings, reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +159,16 @@ def _described(readings: list[_Reading]) -> StoredFunction:
         has_varkeywords=code.has_varkeywords,
         listing=listing(first.candidates),
         bad_opcodes=first.candidates.bad,
+        source=_source(first) if len(readings) == 1 else None,
     )
+
+
+def _source(reading: _Reading) -> str | None:
+    """The source on which all candidates agree that have a table."""
+    if not reading.candidates.fits:
+        return None
+    pythons = [python for python in reading.candidates.decoded if python in reading.candidates.pythons]
+    if are_interchangeable(reading.candidates):
+        pythons = pythons[:1]
+    found = {lifted_source(reading.parsed.code, TABLES[python]) for python in pythons}
+    return found.pop() if len(found) == 1 else None

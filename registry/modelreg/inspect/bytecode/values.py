@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -36,16 +37,17 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number of marshal's type ``kind``; its ``value`` is ``None`` if it is too long to be kept."""
+    """A number of marshal's type ``kind``, from ``offset`` on; its ``value`` is ``None`` if it is too long to keep."""
 
     offset: int
+    size_bytes: int
     kind: str
     value: complex | None
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """``N``\\ one, ``T``\\ rue, ``F``\\ alse, ``.`` for Ellipsis and ``S`` for StopIteration."""
+    """``N`` for None, ``T`` and ``F`` for True and False, ``.`` for Ellipsis, ``S`` for StopIteration."""
 
     kind: str
 
@@ -58,13 +60,48 @@ class Frozen:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceValue:
+    """A slice as a constant: start, stop and step."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
-    """A value that only has to be there: a list, a mapping, a slice."""
+    """A value that only has to be there: a list, a mapping."""
 
     kind: str
 
 
-Value: TypeAlias = "Text | Blob | Number | Single | Frozen | Other | tuple[Value, ...] | Code"
+Value: TypeAlias = "Text | Blob | Number | Single | Frozen | SliceValue | Other | tuple[Value, ...] | Code"
+
+
+def distinct(values: tuple[Value, ...]) -> Iterator[Value]:
+    """Each value and each value in it, once; references make a few bytes stand for any number of them."""
+    seen: set[int] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        waiting += _items(value)
+
+
+def is_larger(value: Value, count_max: int) -> bool:
+    """Whether more than ``count_max`` values would be written for ``value``, each reference in full."""
+    waiting, count = [value], 0
+    while waiting and count <= count_max:
+        count += 1
+        waiting += _items(waiting.pop())
+    return count > count_max
+
+
+def _items(value: Value) -> tuple[Value, ...]:
+    if isinstance(value, (Frozen, SliceValue)):
+        return value.items
+    return value if isinstance(value, tuple) else ()
 
 
 @dataclass(frozen=True, slots=True)
