@@ -20,6 +20,23 @@ def existing_path(subject: str) -> Path | None:
     return None
 
 
+def pulled_folder_of(subject: str) -> Path | None:
+    """The pulled folder that ``subject`` is or lies in; ``None`` for what can only be a reference.
+
+    Raises ``NotFoundError`` for a path that was not pulled and cannot be a reference.
+    """
+    path = existing_path(subject)
+    if path is None:
+        return None
+    pulled = next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
+    if pulled is None and not is_reference(subject):
+        raise modelreg.NotFoundError(
+            f"{subject!r} was not pulled by modelreg, so there is nothing to check it against",
+            hint=f"modelreg inspect {subject}",
+        )
+    return pulled
+
+
 def is_reference(text: str) -> bool:
     """Whether ``text`` has the form of a reference."""
     try:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from modelreg.client.diagnose import Diagnosis, Diagnostics, Explained, Judged, inspect_many
     from modelreg.client.diff import diff_models
     from modelreg.client.doctor import examine
-    from modelreg.client.folder import is_pulled_folder, verify_folder
+    from modelreg.client.folder import is_pulled_folder, replay_folder, verify_folder
+    from modelreg.client.golden import GoldenRequest
     from modelreg.client.registry import default_name
+    from modelreg.client.repair import Repaired, repair_model
+    from modelreg.client.replay import Replayed, ReplayRequest
     from modelreg.client.results import AliasMoved, Check, Pulled, Pushed, Swept, Verified, Version, Withdrawn
     from modelreg.client.schema import schema_status, upgrade_schema
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
@@ -46,9 +49,10 @@ if TYPE_CHECKING:
     from modelreg.findings import Decision, Finding, Kind, Severity, Verdict
     from modelreg.inspect import Inspector, inspect_path
     from modelreg.loading import Registry
-    from modelreg.manifest import IndexEntry, Manifest
+    from modelreg.manifest import Golden, IndexEntry, Manifest
     from modelreg.records import Json, to_json
     from modelreg.refs import Reference, parse_reference
+    from modelreg.replay import OutputReport, PredictionRun
     from modelreg.rules import RULES, Mode, Policy, Purpose, Rule, Target, judge, rule
     from modelreg.rules.landscape import Cell
 
@@ -59,8 +63,11 @@ _HOMES = {
     "modelreg.client.diagnose": ("Diagnosis", "Diagnostics", "Explained", "Judged", "inspect_many"),
     "modelreg.client.diff": ("diff_models",),
     "modelreg.client.doctor": ("examine",),
-    "modelreg.client.folder": ("is_pulled_folder", "verify_folder"),
+    "modelreg.client.folder": ("is_pulled_folder", "replay_folder", "verify_folder"),
+    "modelreg.client.golden": ("GoldenRequest",),
     "modelreg.client.registry": ("default_name",),
+    "modelreg.client.repair": ("Repaired", "repair_model"),
+    "modelreg.client.replay": ("ReplayRequest", "Replayed"),
     "modelreg.client.results": (
         "AliasMoved",
         "Check",
@@ -104,9 +111,10 @@ _HOMES = {
     "modelreg.findings": ("Decision", "Finding", "Kind", "Severity", "Verdict"),
     "modelreg.inspect": ("Inspector", "inspect_path"),
     "modelreg.loading": ("Registry",),
-    "modelreg.manifest": ("IndexEntry", "Manifest"),
+    "modelreg.manifest": ("Golden", "IndexEntry", "Manifest"),
     "modelreg.records": ("Json", "to_json"),
     "modelreg.refs": ("Reference", "parse_reference"),
+    "modelreg.replay": ("OutputReport", "PredictionRun"),
     "modelreg.rules.landscape": ("Cell",),
     "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
 }
@@ -133,6 +141,8 @@ __all__ = [
     "Explained",
     "Facts",
     "Finding",
+    "Golden",
+    "GoldenRequest",
     "IndexEntry",
     "InspectionError",
     "Inspector",
@@ -146,8 +156,10 @@ __all__ = [
     "ModelDifference",
     "ModelregError",
     "NotFoundError",
+    "OutputReport",
     "PlacementError",
     "Policy",
+    "PredictionRun",
     "Pulled",
     "Purpose",
     "Pushed",
@@ -155,6 +167,9 @@ __all__ = [
     "RefusedError",
     "Registry",
     "Relation",
+    "Repaired",
+    "ReplayRequest",
+    "Replayed",
     "Rule",
     "SchemaRevisionError",
     "SchemaStatus",
@@ -185,6 +200,8 @@ __all__ = [
     "load_settings",
     "masked",
     "parse_reference",
+    "repair_model",
+    "replay_folder",
     "resolve_target",
     "rule",
     "schema_status",

@@ -22,6 +22,7 @@ from typing import Any, Unpack
 
 from modelreg.client.checks import Checks, accepted
 from modelreg.client.registry import Registry as _Registry
+from modelreg.client.replay import require_keras
 from modelreg.errors import LoadError
 from modelreg.facts import Container, Facts
 from modelreg.rules import Purpose
@@ -57,7 +58,7 @@ class Registry(_Registry):
             entry, judgement = self.judge(reference, Purpose.LOAD, safe_mode=safe_mode, **checks)
         name = f"{entry.model}:{entry.version}"
         manifest = accepted(judgement, f"{name} was not loaded")
-        _require_keras()
+        require_keras()
         folder = Path(tempfile.mkdtemp(prefix="modelreg-load-"))
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -81,11 +82,6 @@ def _registered(facts: Facts) -> Iterator[str]:
         for name in (wanted.registered_name, wanted.class_name):
             if name is not None and saving.get_registered_object(name) is not None:
                 yield name
-
-
-def _require_keras() -> None:
-    if importlib.util.find_spec("keras") is None and importlib.util.find_spec("tensorflow") is None:
-        raise LoadError("neither keras nor tensorflow is installed here", hint="pip install 'modelreg[tensorflow]'")
 
 
 def _load(

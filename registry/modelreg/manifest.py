@@ -24,7 +24,7 @@ from modelreg.environment.document import Environment
 from modelreg.errors import DocumentError, UsageError
 from modelreg.facts import Facts
 from modelreg.findings import Finding
-from modelreg.records import canonical_json, from_json, json_key, parse_json, to_json
+from modelreg.records import SPARSE, canonical_json, from_json, json_key, parse_json, to_json
 from modelreg.refs import VERSION_MAX, parse_name
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -32,14 +32,24 @@ PREDICATE_TYPE = "urn:modelreg:manifest:v1"
 SIDE_FOLDER = ".modelreg"
 """The folder beside a pulled model that keeps its manifest and bundles; no artifact may hold a file in it."""
 
+GOLDEN_PATH = f"{SIDE_FOLDER}/golden.npz"
+"""Where a pulled folder keeps the golden predictions."""
+
 FILES_MAX = 10_000
 PATH_BYTES_MAX = 1024
 METADATA_ENTRIES_MAX = 1_000
 PUSHED_BY_LENGTH_MAX = 256
+GOLDEN_SIZE_BYTES_MAX = 16 * 1024 * 1024
+"""Golden inputs and outputs together: 27 images of 224 x 224, or a million numbers four times over."""
+GOLDEN_ARRAYS_MAX = 1024
+GOLDEN_NAME_LENGTH_MAX = 512
+GOLDEN_RANK_MAX = 32
+"""NumPy's until version 2, which has 64; Keras models end at 6 or so."""
 KERAS_VERSION_LENGTH_MAX = 64
 """What an index keeps of a version text that a file can make as long as it likes."""
 METADATA_BYTES_MAX = 256 * 1024
 
+_TOLERANCE = re.compile(r"\d{1,9}(\.\d{1,18})?(e-?\d{1,2})?", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
@@ -84,6 +94,60 @@ def check_path(path: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """One input or output of a model as it was computed with; ``dtype`` is Keras's name (``float32``, ``string``)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if len(self.name) > GOLDEN_NAME_LENGTH_MAX or len(self.dtype) > GOLDEN_NAME_LENGTH_MAX:
+            raise DocumentError(f"{self.name[:80]!r} is longer than names of inputs and outputs are")
+        if len(self.shape) > GOLDEN_RANK_MAX or any(size < 0 for size in self.shape):
+            raise DocumentError(f"{self.name!r} has the shape {self.shape[:8]}, which no array has")
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What the model predicted at push for known inputs; the numbers are a blob of their own.
+
+    ``tolerance`` is a decimal text: how far a value may be off in units of its scale.  ``python``, ``keras`` and
+    ``tensorflow`` are the versions that computed it.
+    """
+
+    sha256: str
+    size_bytes: int
+    samples: int
+    seed: int
+    tolerance: str
+    inputs: tuple[ArraySpec, ...]
+    outputs: tuple[ArraySpec, ...]
+    python: str
+    keras: str
+    tensorflow: str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_sha256(self.sha256) or not 0 < self.size_bytes <= GOLDEN_SIZE_BYTES_MAX:
+            raise DocumentError(
+                f"{self.size_bytes:,} bytes under {self.sha256[:64]!r} are no golden predictions: those have a SHA-256 "
+                f"and at most {GOLDEN_SIZE_BYTES_MAX:,} bytes"
+            )
+        check_tolerance(self.tolerance)
+        for what, arrays in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if not 1 <= len(arrays) <= GOLDEN_ARRAYS_MAX:
+                raise DocumentError(f"golden predictions have 1 to {GOLDEN_ARRAYS_MAX:,} {what}, not {len(arrays):,}")
+        if self.samples < 1 or self.seed < 0:
+            raise DocumentError(f"golden predictions cannot have {self.samples} samples drawn from seed {self.seed}")
+
+
+def check_tolerance(text: str) -> None:
+    """Raise ``DocumentError`` unless ``text`` is a decimal number from 0 to 1, such as ``1e-4``."""
+    if not _TOLERANCE.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise DocumentError(f"{text[:40]!r} is not a tolerance: a number from 0 to 1 such as 1e-4")
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything about one version; times are UTC, ``YYYY-MM-DDThh:mm:ssZ``."""
 
@@ -100,6 +164,7 @@ class Manifest:
     findings: tuple[Finding, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     tool: str = ""
+    golden: Golden | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         _check_name(self.model)
@@ -230,6 +295,19 @@ class IndexedFile:
     sha256: str
 
 
+def _indexed_files(manifest: Manifest) -> tuple[IndexedFile, ...]:
+    """Every blob that the version needs beside its manifest; the golden one under its place in a pulled folder.
+
+    So it is kept by a sweep, also one of a modelreg that knows nothing of golden predictions.
+    """
+    entries: list[tuple[str, FileEntry | Golden]] = [(entry.path, entry) for entry in manifest.files]
+    if manifest.golden is not None:
+        entries.append((GOLDEN_PATH, manifest.golden))
+    return tuple(
+        IndexedFile(path, entry.size_bytes, entry.sha256) for path, entry in sorted(entries, key=lambda e: e[0])
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
     """What an index says of one version; all but the state that can change is told by the manifest alone.
@@ -262,5 +340,5 @@ class IndexEntry:
             container=manifest.facts.container.value,
             keras_version=(manifest.facts.keras_version or "")[:KERAS_VERSION_LENGTH_MAX] or None,
             size_bytes=manifest.size_bytes,
-            files=tuple(IndexedFile(entry.path, entry.size_bytes, entry.sha256) for entry in manifest.files),
+            files=_indexed_files(manifest),
         )

@@ -8,7 +8,9 @@ import pytest
 
 from modelreg.digest.streams import Descriptor, ingest
 from modelreg.facts import Container
-from modelreg.manifest import manifest_digest, parse_manifest
+from modelreg.manifest import GOLDEN_SIZE_BYTES_MAX, manifest_digest, parse_manifest
+from modelreg.replay.standalone.golden_file import read_golden
+from modelreg.replay.standalone.sampling import draw, values
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "tests" / "vectors"
@@ -34,3 +36,12 @@ def test_the_first_manifest_still_describes_its_file() -> None:
     assert manifest.facts.container is Container.KERAS_HDF5
     assert manifest.facts.layers[0].class_name == "Sequential"
     assert dict(manifest.metadata) == {"dataset": "sklearn-digits"}
+
+
+def test_golden_predictions_of_an_old_keras_stay_readable() -> None:
+    """Claim: a golden file of format version 1, written by an interpreter of 2016, has its header and its arrays."""
+    header, inputs, outputs = read_golden(VECTORS / "golden-v1-keras-2.2.4-lstm.npz", GOLDEN_SIZE_BYTES_MAX)
+    assert (header["samples"], header["tolerance"], header["versions"]["keras"]) == (4, "1e-4", "2.2.4")
+    assert [array.shape for array in inputs] == [(4, 5, 3)]
+    assert [array.shape for array in outputs] == [(4, 1)]
+    assert inputs[0].ravel()[:2].tolist() == values(draw(0, 0, 2), "float32", {}).tolist()

@@ -9,6 +9,7 @@ import typer
 from modelreg_cli.checks import Allow, Full, Provides, Reference, Strict, Target, Verify, checks_of
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress
+from modelreg_cli.replaying import CustomObjects, Python, Replay, request_of, run_line, run_value
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import counted, decided, prefixed, size
 
@@ -34,6 +35,9 @@ def pull(
     allow: Allow = None,
     provides: Provides = None,
     full: Full = False,
+    replay: Replay = False,
+    python: Python = None,
+    custom_objects: CustomObjects = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the folder as a whole if it holds something.")
     ] = False,
@@ -46,10 +50,13 @@ def pull(
     incompatible.
     """
     checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
+    request = request_of(replay=replay, python=python, custom_objects=custom_objects)
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, reference)
         with progress(invocation.output, "pull + verify", entry.size_bytes) as advance:
-            pulled = registry.pull(exactly, out, full=full, force=force, dry_run=dry_run, progress=advance, **checks)
+            pulled = registry.pull(
+                exactly, out, full=full, replay=request, force=force, dry_run=dry_run, progress=advance, **checks
+            )
     return _result(pulled, full=full)
 
 
@@ -57,6 +64,9 @@ def _result(pulled: Pulled, *, full: bool) -> Result:
     content = f"{counted(len(pulled.files), 'file')}, {size(pulled.size_bytes)}"
     checked = "every chunk and SHA-256 verified" if full else "every chunk verified"
     done = "would be pulled; nothing was fetched" if pulled.dry_run else checked
+    lines = [f"{pulled.reference} -> {pulled.folder}", f"{content}, {done}; {decided(pulled.verdict)}"]
+    if pulled.replayed is not None:
+        lines.append(run_line(pulled.replayed))
     return Result(
         schema="pull",
         value={
@@ -68,10 +78,11 @@ def _result(pulled: Pulled, *, full: bool) -> Result:
             "files": list(pulled.files),
             "size_bytes": pulled.size_bytes,
             "full": full,
+            "replay": run_value(pulled.replayed),
             "dry_run": pulled.dry_run,
             "verdict": pulled.verdict.to_json(),
         },
-        blocks=(Lines((f"{pulled.reference} -> {pulled.folder}", f"{content}, {done}; {decided(pulled.verdict)}")),),
+        blocks=(Lines(tuple(lines)),),
         quiet=(str(pulled.folder),),
         verdict=pulled.verdict,
     )

@@ -13,11 +13,12 @@ from modelreg_cli import complete
 from modelreg_cli.checks import Allow
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
+from modelreg_cli.replaying import CustomObjects, Python, Timeout, Tolerance, golden_line, refuse_without
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import counted, prefixed, size
 
 if TYPE_CHECKING:
-    from modelreg import Pushed
+    from modelreg import GoldenRequest, Pushed
 
 app = new_app()
 
@@ -27,6 +28,7 @@ app = new_app()
 def push(
     invocation: Invocation,
     path: Annotated[str, typer.Argument(metavar="PATH", help="The model's file or folder.", show_default=False)],
+    *,
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="By default the file's stem.", autocompletion=complete.models),
@@ -49,6 +51,18 @@ def push(
         ),
     ] = "current",
     allow: Allow = None,
+    golden: Annotated[
+        int | None,
+        typer.Option(
+            "--golden",
+            metavar="N",
+            help="Run the model on N drawn inputs and keep what it predicts, for modelreg replay.",
+        ),
+    ] = None,
+    python: Python = None,
+    custom_objects: CustomObjects = None,
+    tolerance: Tolerance = None,
+    timeout: Timeout = 600.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find out everything and write nothing.")] = False,
 ) -> Result:
     """Push a model file or folder as the next version of its name.
@@ -56,6 +70,7 @@ def push(
     The file is read once: what was hashed is what is stored. Damaged files and files that are no model are refused.
     """
     metadata = _metadata(meta or [])
+    request = _golden_request(golden, python, custom_objects, tolerance, timeout)
     with (
         modelreg.Inspector(expect_hdf5=os.path.isfile(path)) as inspector,  # starts while the registry opens
         invocation.registry() as registry,
@@ -68,11 +83,21 @@ def push(
             metadata=metadata,
             environment=env,
             allow=allow or (),
+            golden=request,
             dry_run=dry_run,
             progress=advance,
             inspector=inspector,
         )
     return _result(pushed)
+
+
+def _golden_request(
+    samples: int | None, python: str | None, custom_objects: list[str] | None, tolerance: str | None, timeout_s: float
+) -> GoldenRequest | None:
+    if samples is None:
+        refuse_without("--golden", python=python, custom_objects=custom_objects, tolerance=tolerance)
+        return None
+    return modelreg.GoldenRequest(samples, python, tuple(custom_objects or ()), tolerance, timeout_s=timeout_s)
 
 
 def _metadata(pairs: list[str]) -> dict[str, str]:
@@ -96,6 +121,8 @@ def _result(pushed: Pushed) -> Result:
         lines = [f"{pushed.reference} {prefixed(pushed.digest)}", content]
     if pushed.aliases:
         lines.append("aliases: " + ", ".join(pushed.aliases))
+    if pushed.golden is not None:
+        lines.append(f"golden predictions: {golden_line(pushed.golden)}")
     return Result(
         schema="push",
         value={
@@ -107,6 +134,7 @@ def _result(pushed: Pushed) -> Result:
             "size_bytes": pushed.size_bytes,
             "files": pushed.files,
             "aliases": list(pushed.aliases),
+            "golden": None if pushed.golden is None else modelreg.to_json(pushed.golden),
             "dry_run": pushed.dry_run,
             "verdict": pushed.verdict.to_json(),
         },

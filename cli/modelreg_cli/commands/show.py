@@ -8,6 +8,7 @@ import modelreg
 from modelreg_cli.checks import Allow, Provides, Reference, Strict, Target, Verify, checks_of
 from modelreg_cli.facts import facts_blocks
 from modelreg_cli.invocation import Invocation, command, new_app
+from modelreg_cli.replaying import golden_line
 from modelreg_cli.result import Block, Column, Fields, Result, Table
 from modelreg_cli.wording import decided, entry_value, prefixed, size
 
@@ -61,6 +62,7 @@ def _blocks(version: Version) -> tuple[Block, ...]:
             ("size", size(entry.size_bytes)),
             ("pushed with", _environment(manifest.push)),
             ("tool", manifest.tool),
+            ("golden", golden_line(manifest.golden) if manifest.golden else None),
             *((f"meta {key}", value) for key, value in sorted(manifest.metadata.items())),
             (
                 "verdict",

@@ -12,12 +12,13 @@ from modelreg_cli import complete
 from modelreg_cli.checks import Allow, Full, Provides, Strict, Target, Verify, checks_of
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
+from modelreg_cli.replaying import CustomObjects, Python, Replay, request_of, run_line, run_value
 from modelreg_cli.result import Lines, Result
-from modelreg_cli.subjects import existing_path, is_reference
+from modelreg_cli.subjects import pulled_folder_of
 from modelreg_cli.wording import decided, prefixed, size
 
 if TYPE_CHECKING:
-    from modelreg import Checks, Verified
+    from modelreg import Checks, ReplayRequest, Verified
 
 app = new_app()
 
@@ -36,12 +37,16 @@ def verify(
             autocompletion=complete.references,
         ),
     ],
+    *,
     verify: Verify = None,
     target: Target = None,
     strict: Strict = None,
     allow: Allow = None,
     provides: Provides = None,
     full: Full = False,
+    replay: Replay = False,
+    python: Python = None,
+    custom_objects: CustomObjects = None,
 ) -> Result:
     """Check a version in the store, or a pulled folder without any registry.
 
@@ -49,37 +54,25 @@ def verify(
     changed files, and proves no origin by itself.
     """
     checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
-    folder = _folder_of(subject)
+    request = request_of(replay=replay, python=python, custom_objects=custom_objects)
+    folder = pulled_folder_of(subject)
     if folder is not None:
-        return _verify_folder(invocation, folder, checks, full=full)
+        return _verify_folder(invocation, folder, checks, request, full=full)
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, subject)
         with progress(invocation.output, "verifying", entry.size_bytes) as advance:
-            verified = registry.verify(exactly, full=full, progress=advance, **checks)
+            verified = registry.verify(exactly, full=full, replay=request, progress=advance, **checks)
     return _result(verified, "store", None)
 
 
-def _folder_of(subject: str) -> Path | None:
-    """The pulled folder that ``subject`` is or lies in; ``None`` for what can only be a reference.
-
-    Raises ``NotFoundError`` for a path that was not pulled and cannot be a reference.
-    """
-    path = existing_path(subject)
-    if path is None:
-        return None
-    pulled = next((folder for folder in (path, *path.absolute().parents) if modelreg.is_pulled_folder(folder)), None)
-    if pulled is None and not is_reference(subject):
-        raise modelreg.NotFoundError(
-            f"{subject!r} was not pulled by modelreg, so there is nothing to check it against",
-            hint=f"modelreg inspect {subject}",
-        )
-    return pulled
-
-
-def _verify_folder(invocation: Invocation, folder: Path, checks: Checks, *, full: bool) -> Result:
+def _verify_folder(
+    invocation: Invocation, folder: Path, checks: Checks, request: ReplayRequest | None, *, full: bool
+) -> Result:
     invocation.output.note(f"checking the folder {str(folder)!r} by the manifest kept in it")
     with progress(invocation.output, "verifying", size_on_disk(folder)) as advance:
-        verified = modelreg.verify_folder(folder, settings=invocation.settings(), full=full, progress=advance, **checks)
+        verified = modelreg.verify_folder(
+            folder, settings=invocation.settings(), full=full, replay=request, progress=advance, **checks
+        )
     return _result(verified, "folder", folder)
 
 
@@ -97,6 +90,7 @@ def _result(verified: Verified, source: str, folder: Path | None) -> Result:
             "folder": None if folder is None else str(folder),
             "size_bytes": verified.size_bytes,
             "full": verified.full,
+            "replay": run_value(verified.replayed),
             "verdict": verified.verdict.to_json(),
         },
         blocks=(
@@ -104,6 +98,7 @@ def _result(verified: Verified, source: str, folder: Path | None) -> Result:
                 (
                     f"{verified.reference} {prefixed(verified.digest)}",
                     f"{size(verified.size_bytes)} {place}, {checked} verified; {decided(verified.verdict)}",
+                    *([] if verified.replayed is None else [run_line(verified.replayed)]),
                 )
             ),
         ),

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from modelreg.client.golden import check_kept_golden, fetch_golden
 from modelreg.client.placement import as_placement_error
 from modelreg.digest.streams import (
     ChunkMismatchError,
@@ -22,7 +23,7 @@ from modelreg.digest.streams import (
 from modelreg.errors import BlobMissingError
 from modelreg.files import large_sink
 from modelreg.findings import Finding
-from modelreg.manifest import SIDE_FOLDER, FileEntry, Manifest
+from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, FileEntry, Manifest
 from modelreg.rules import Policy
 from modelreg.store.base import BlobReader, Store
 from modelreg.verify import foreign_file, missing_file, wrong_chunks, wrong_sha256, wrong_size
@@ -52,7 +53,7 @@ def check_stored(store: Store, manifest: Manifest, *, full: bool, progress: Prog
     def check(blob: BlobReader, entry: FileEntry) -> list[Finding]:
         return check_bytes(blob, manifest, entry, full=full, progress=progress)
 
-    return _for_each_blob(store, manifest, check)
+    return _for_each_blob(store, manifest, check) + fetch_golden(store, manifest)[1]
 
 
 def _for_each_blob(
@@ -132,10 +133,11 @@ def check_bytes(
 def check_folder(
     folder: Path, manifest: Manifest, policy: Policy, *, full: bool, progress: Progress | None
 ) -> tuple[Finding, ...]:
-    """Check a pulled folder: every file of the manifest, and nothing beside them."""
+    """Check a pulled folder: every file of the manifest, its golden predictions, and nothing beside them."""
     findings: list[Finding] = []
     for entry in manifest.files:
         findings += _check_placed(folder / entry.path, manifest, entry, full=full, progress=progress)
+    findings += check_kept_golden(folder, manifest)
     known = {entry.path for entry in manifest.files}
     findings += [foreign_file(path, policy) for path in _walk_files(folder) if path not in known]
     return tuple(findings)
@@ -169,14 +171,20 @@ def _walk_files(folder: Path) -> Iterator[str]:
             yield (here / name).relative_to(folder).as_posix()
 
 
-def write_side_folder(folder: Path, manifest: bytes) -> None:
-    """Keep the manifest beside the model, so that it can be verified with no registry and no network."""
+def write_side_folder(folder: Path, manifest: bytes, golden: bytes | None = None) -> None:
+    """Keep the manifest and the golden predictions beside the model, to verify and replay it without any registry."""
     side = folder / SIDE_FOLDER
     with as_placement_error(folder):
         side.mkdir()
-        descriptor = os.open(side / MANIFEST_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            Descriptor(descriptor).write_from(memoryview(manifest), 0)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _keep(side / MANIFEST_NAME, manifest)
+        if golden is not None:
+            _keep(folder / GOLDEN_PATH, golden)
+
+
+def _keep(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        Descriptor(descriptor).write_from(memoryview(data), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, target_of
 from modelreg.client.fetch import MANIFEST_NAME, check_folder
+from modelreg.client.replay import Replayed, ReplayRequest, replay_if_allowed, require_replayable, run_golden
 from modelreg.client.results import Verified
 from modelreg.config import Settings, load_settings
 from modelreg.digest.streams import Progress
 from modelreg.errors import NotFoundError
-from modelreg.manifest import SIDE_FOLDER, manifest_digest
+from modelreg.findings import Verdict
+from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, Manifest, manifest_digest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
-from modelreg.rules import Purpose
-from modelreg.verify import Evidence, verify
+from modelreg.replay import PredictionRun
+from modelreg.rules import Policy, Purpose
+from modelreg.verify import Evidence, Judgement, verify
 
 
 def is_pulled_folder(path: str | Path) -> bool:
@@ -40,15 +44,75 @@ def verify_folder(
     *,
     settings: Settings | None = None,
     full: bool = False,
+    replay: ReplayRequest | None = None,
     progress: Progress | None = None,
     **checks: Unpack[Checks],
 ) -> Verified:
-    """Check a pulled folder against the manifest kept in it.
+    """Check a pulled folder against the manifest kept in it, and with ``replay`` its golden predictions too.
 
     This finds accidents and changed files; it proves no origin by itself, since whoever can change the model can
     change an unsigned manifest too.  Raises ``NotFoundError`` for a folder that was not pulled, ``RefusedError``.
     """
     folder = Path(folder)
+    judged = _judge_folder(folder, settings, full=full, progress=progress, **checks)
+    run, verdict = None, judged.verdict
+    if replay is not None:
+        run, findings = replay_if_allowed(folder, judged.manifest, folder / GOLDEN_PATH, judged.policy, replay)
+        verdict = accepted_bytes(verdict, findings, f"{str(folder)!r} is refused")
+    manifest = judged.manifest
+    return Verified(manifest.model, manifest.version, judged.digest, manifest.size_bytes, full, verdict, run)
+
+
+def replay_folder(
+    folder: str | Path,
+    request: ReplayRequest | None = None,
+    *,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    **checks: Unpack[Checks],
+) -> Replayed:
+    """Compute the golden predictions of a pulled folder again; see ``Registry.replay``."""
+    folder = Path(folder)
+    checks.setdefault("target", "none")
+    judged = _judge_folder(folder, settings, full=False, progress=progress, **checks)
+    require_replayable(judged.manifest, judged.policy)
+    run = run_golden(folder, judged.manifest, folder / GOLDEN_PATH, judged.policy, request or ReplayRequest())
+    return Replayed.of(judged.manifest, judged.digest, run, judged.verdict, judged.policy)
+
+
+def replay_staged(
+    staging: Path, judgement: Judgement, policy: Policy, request: ReplayRequest
+) -> tuple[PredictionRun | None, Verdict]:
+    """Replay a folder before it is put in place, and check its bytes again: the model ran, and can have written there.
+
+    Raises ``RefusedError`` for other numbers, and for bytes that are no longer what was pushed.
+    """
+    manifest = accepted(judgement, "the version is refused")
+    name = f"{manifest.model}:{manifest.version}"
+    run, findings = replay_if_allowed(staging, manifest, staging / GOLDEN_PATH, policy, request)
+    verdict = accepted_bytes(judgement.verdict, findings, f"{name} was not pulled")
+    findings = check_folder(staging, manifest, policy, full=False, progress=None)
+    return run, accepted_bytes(verdict, findings, f"{name} was not pulled")
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A pulled folder of which every byte was checked."""
+
+    manifest: Manifest
+    digest: str
+    policy: Policy
+    verdict: Verdict
+
+
+def _judge_folder(
+    folder: Path,
+    settings: Settings | None,
+    *,
+    full: bool,
+    progress: Progress | None,
+    **checks: Unpack[Checks],
+) -> _Judged:
     settings = settings or load_settings()
     data = read_kept_manifest(folder)
     policy = policy_of(settings, Purpose.PULL, **checks)
@@ -57,4 +121,4 @@ def verify_folder(
     manifest = accepted(judgement, f"{str(folder)!r} is refused")
     findings = check_folder(folder, manifest, policy, full=full, progress=progress)
     verdict = accepted_bytes(judgement.verdict, findings, f"{str(folder)!r} is refused")
-    return Verified(manifest.model, manifest.version, digest, manifest.size_bytes, full, verdict)
+    return _Judged(manifest, digest, policy, verdict)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modelreg.artifact import SourceFile, open_artifact
+from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
 from modelreg.db.records import Index
 from modelreg.digest import BlobDigest
@@ -42,6 +43,7 @@ class PushRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     environment: Environment | str | None = CURRENT
     tool: str = ""
+    golden: GoldenRequest | None = None
     inspector: Inspector | None = None
 
 
@@ -58,7 +60,8 @@ def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
         with _as_conflict(request.path):
             for file in files:
                 ingest(Descriptor(file.descriptor), file.size_bytes, progress=progress)
-        return _result(request, files, facts, verdict)
+        golden = _golden(request, files, [file.descriptor for file in files], facts)
+        return _result(request, _Content(files, [], facts, verdict, golden))
 
 
 def push(request: PushRequest, store: Store, index: Index, progress: Progress | None) -> Pushed:
@@ -77,10 +80,11 @@ def push(request: PushRequest, store: Store, index: Index, progress: Progress | 
                 staged.append(blob)
         facts = inspector.inspect([(file.path, blob.descriptor()) for file, blob in zip(files, staged, strict=True)])
         verdict = _judge(request, facts)
-        for blob in staged:
-            blob.publish()
-        manifest, digest = _commit(request, store, index, _Content(files, staged, facts, verdict))
-    return _result(request, files, facts, verdict, manifest, digest)
+        golden = _golden(request, files, [blob.descriptor() for blob in staged], facts)
+        content = _Content(files, staged, facts, verdict, golden)
+        content.publish(store)
+        manifest, digest = _commit(request, store, index, content)
+    return _result(request, content, manifest, digest)
 
 
 def _inspector(request: PushRequest) -> contextlib.AbstractContextManager[Inspector]:
@@ -112,12 +116,27 @@ def _judge(request: PushRequest, facts: Facts) -> Verdict:
     return verdict
 
 
+def _golden(
+    request: PushRequest, files: tuple[SourceFile, ...], descriptors: list[int], facts: Facts
+) -> MadeGolden | None:
+    if request.golden is None:
+        return None
+    return make_golden(request.golden, files, descriptors, facts, request.policy)
+
+
 @dataclass(frozen=True, slots=True)
 class _Content:
     files: tuple[SourceFile, ...]
     staged: list[StagedBlob]
     facts: Facts
     verdict: Verdict
+    golden: MadeGolden | None
+
+    def publish(self, store: Store) -> None:
+        for blob in self.staged:
+            blob.publish()
+        if self.golden is not None:
+            self.golden.publish(store)
 
     def entries(self) -> tuple[FileEntry, ...]:
         digests: list[BlobDigest] = [blob.digest for blob in self.staged]
@@ -144,6 +163,7 @@ def _commit(request: PushRequest, store: Store, index: Index, content: _Content)
             findings=content.verdict.findings,
             metadata=request.metadata,
             tool=request.tool,
+            golden=content.golden.golden if content.golden else None,
         )
         data = manifest.to_bytes()
         digest = manifest_digest(data)
@@ -173,21 +193,17 @@ def writer_environment(facts: Facts) -> Environment:
 
 
 def _result(
-    request: PushRequest,
-    files: tuple[SourceFile, ...],
-    facts: Facts,
-    verdict: Verdict,
-    manifest: Manifest | None = None,
-    digest: str | None = None,
+    request: PushRequest, content: _Content, manifest: Manifest | None = None, digest: str | None = None
 ) -> Pushed:
     return Pushed(
         model=request.model,
         version=manifest.version if manifest else None,
         digest=digest,
-        size_bytes=sum(file.size_bytes for file in files),
-        files=len(files),
-        container=facts.container.value,
+        size_bytes=sum(file.size_bytes for file in content.files),
+        files=len(content.files),
+        container=content.facts.container.value,
         aliases=request.aliases,
-        verdict=verdict,
+        verdict=content.verdict,
         dry_run=manifest is None,
+        golden=content.golden.golden if content.golden else None,
     )

@@ -13,8 +13,18 @@ from modelreg import __version__
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
 from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
+from modelreg.client.folder import replay_staged
+from modelreg.client.golden import GoldenRequest, fetch_golden
 from modelreg.client.placement import check_destination, place, staging_folder
 from modelreg.client.push import PushRequest, push, rehearse, utc_now
+from modelreg.client.replay import (
+    Replayed,
+    ReplayRequest,
+    replay_if_allowed,
+    require_golden,
+    require_replayable,
+    run_golden,
+)
 from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
 from modelreg.client.stores import open_store
 from modelreg.comparison import ModelDifference
@@ -24,9 +34,10 @@ from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
 from modelreg.errors import BlobMissingError, DocumentError, NotFoundError, StoreAbsentError, UsageError
 from modelreg.inspect import Inspector
-from modelreg.manifest import IndexEntry, Manifest, check_metadata
+from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, check_metadata
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.refs import parse_alias, parse_name, parse_reference
+from modelreg.replay import private_folder
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
 from modelreg.verify import Evidence, Judgement, verify
@@ -106,6 +117,7 @@ class Registry:
         metadata: Mapping[str, str] | None = None,
         environment: str = "current",
         allow: Iterable[str] = (),
+        golden: int | GoldenRequest | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
         inspector: Inspector | None = None,
@@ -113,7 +125,9 @@ class Registry:
         """Push a file or a folder as the next version of ``name`` (by default the file's stem).
 
         ``environment`` is where the model was made: ``current``, ``none``, a document, an interpreter or a
-        requirements text.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
+        requirements text.  ``golden`` samples are predicted by a child's Keras and kept, to be computed again by
+        ``replay``: this runs the model, so its bytecode must be allowed (``MR301``); raises ``LoadError`` where that
+        cannot be done.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
         that was started earlier, so that its start overlaps with other work; it stays the caller's.
         """
         if not os.fspath(path):
@@ -133,6 +147,7 @@ class Registry:
             metadata=metadata,
             environment="current" if environment == "current" else resolve_target(environment),
             tool=TOOL,
+            golden=GoldenRequest(golden) if isinstance(golden, int) else golden,
             inspector=inspector,
         )
         if dry_run:
@@ -146,6 +161,7 @@ class Registry:
         *,
         full: bool = False,
         force: bool = False,
+        replay: ReplayRequest | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
         **checks: Unpack[Checks],
@@ -153,17 +169,23 @@ class Registry:
         """Pull a version into the folder ``destination`` (by default the last part of its name, here).
 
         The verdict stands before a byte is fetched; each chunk is verified as it arrives; the folder appears whole,
-        or not at all.  ``full`` checks the SHA-256 of every file too.  Raises ``ConflictError`` for a destination
-        that holds something, unless ``force`` says to replace it.
+        or not at all.  ``full`` checks the SHA-256 of every file too.  ``replay`` computes the golden predictions again
+        before the folder appears, and refuses if they differ.  Raises ``ConflictError`` for a destination that holds
+        something, unless ``force`` says to replace it.
         """
         entry, judgement = self.judge(reference, Purpose.PULL, **checks)
         manifest = accepted(judgement, f"{entry.model}:{entry.version} was not pulled")
         folder = Path(destination) if destination is not None else Path(entry.model.rsplit("/", 1)[-1])
         check_destination(folder, force=force)
+        if replay is not None:
+            require_golden(manifest)
+        run, verdict = None, judgement.verdict
         if not dry_run:
             with staging_folder(folder) as staging:
-                self.fetch(judgement, staging, full=full, progress=progress)
-                write_side_folder(staging, judgement.manifest_bytes)
+                self._fetch_with_golden(judgement, staging, full=full, progress=progress)
+                if replay is not None:
+                    policy = policy_of(self.settings, Purpose.PULL, **checks)
+                    run, verdict = replay_staged(staging, judgement, policy, replay)
                 place(staging, folder)
         return Pulled(
             model=entry.model,
@@ -172,9 +194,20 @@ class Registry:
             folder=folder,
             files=tuple(file.path for file in manifest.files),
             size_bytes=manifest.size_bytes,
-            verdict=judgement.verdict,
+            verdict=verdict,
             dry_run=dry_run,
+            replayed=run,
         )
+
+    def _fetch_with_golden(
+        self, judgement: Judgement, folder: Path, *, full: bool = False, progress: Progress | None = None
+    ) -> Manifest:
+        """The same as ``fetch``, with the folder beside the model that keeps manifest and golden predictions."""
+        manifest = self.fetch(judgement, folder, full=full, progress=progress)
+        golden, findings = fetch_golden(self.store, manifest)
+        accepted_bytes(judgement.verdict, findings, f"{manifest.model}:{manifest.version} was not pulled")
+        write_side_folder(folder, judgement.manifest_bytes, golden)
+        return manifest
 
     def fetch(
         self, judgement: Judgement, folder: Path, *, full: bool = False, progress: Progress | None = None
@@ -193,16 +226,54 @@ class Registry:
         reference: str,
         *,
         full: bool = False,
+        replay: ReplayRequest | None = None,
         progress: Progress | None = None,
         **checks: Unpack[Checks],
     ) -> Verified:
-        """Check a version where it lies in the store, every byte of it; raises ``RefusedError``."""
+        """Check a version where it lies in the store, every byte of it; raises ``RefusedError``.
+
+        ``replay`` computes its golden predictions again, from a private copy.
+        """
         entry, judgement = self.judge(reference, Purpose.PULL, **checks)
         name = f"{entry.model}:{entry.version}"
         manifest = accepted(judgement, f"{name} is refused")
         findings = check_stored(self.store, manifest, full=full, progress=progress)
-        accepted_bytes(judgement.verdict, findings, f"{name} is refused")
-        return Verified(entry.model, entry.version, entry.digest, manifest.size_bytes, full, judgement.verdict)
+        verdict = accepted_bytes(judgement.verdict, findings, f"{name} is refused")
+        run = None
+        if replay is not None:
+            require_golden(manifest)
+            policy = policy_of(self.settings, Purpose.PULL, **checks)
+            with private_folder("replay") as folder:
+                self._fetch_with_golden(judgement, folder)
+                run, findings = replay_if_allowed(folder, manifest, folder / GOLDEN_PATH, policy, replay)
+            verdict = accepted_bytes(verdict, findings, f"{name} is refused")
+        return Verified(entry.model, entry.version, entry.digest, manifest.size_bytes, full, verdict, run)
+
+    def replay(
+        self,
+        reference: str,
+        request: ReplayRequest | None = None,
+        *,
+        progress: Progress | None = None,
+        **checks: Unpack[Checks],
+    ) -> Replayed:
+        """Compute the golden predictions of a version again, in this interpreter's Keras or another's, and compare.
+
+        The model is run by a child process, from a private copy of the verified bytes.  No environment is judged
+        unless ``target`` names one: this finds out what no rule knows.  What differs, or could not be computed, is
+        in the verdict of the answer.  Raises ``NotFoundError`` for a version without golden predictions,
+        ``RefusedError`` for a model that may not run (``allow=["MR301"]`` for one with bytecode), ``LoadError`` for
+        an interpreter that has no Keras.
+        """
+        checks.setdefault("target", "none")
+        entry, judgement = self.judge(reference, Purpose.PULL, **checks)
+        manifest = accepted(judgement, f"{entry.model}:{entry.version} was not replayed")
+        policy = policy_of(self.settings, Purpose.PULL, **checks)
+        require_replayable(manifest, policy)
+        with private_folder("replay") as folder:
+            self._fetch_with_golden(judgement, folder, progress=progress)
+            run = run_golden(folder, manifest, folder / GOLDEN_PATH, policy, request or ReplayRequest())
+        return Replayed.of(manifest, entry.digest, run, judgement.verdict, policy)
 
     def list(self, model: str | None = None) -> tuple[IndexEntry, ...]:
         """Every version of every model, or of one; raises ``NotFoundError`` for a model that is not there."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelreg.findings import Verdict
-from modelreg.manifest import IndexEntry, Manifest
+from modelreg.manifest import Golden, IndexEntry, Manifest
+
+if TYPE_CHECKING:
+    from modelreg.replay import PredictionRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Pushed:
     aliases: tuple[str, ...]
     verdict: Verdict
     dry_run: bool = False
+    golden: Golden | None = None
 
     @property
     def reference(self) -> str:
@@ -41,6 +46,7 @@ class Pulled:
     size_bytes: int
     verdict: Verdict
     dry_run: bool = False
+    replayed: PredictionRun | None = None
 
     @property
     def reference(self) -> str:
@@ -57,6 +63,7 @@ class Verified:
     size_bytes: int
     full: bool
     verdict: Verdict
+    replayed: PredictionRun | None = None
 
     @property
     def reference(self) -> str | None:
