@@ -119,6 +119,8 @@ def _result(pushed: Pushed) -> Result:
         lines = [f"{pushed.model}: would be pushed; nothing was written", content]
     else:
         lines = [f"{pushed.reference} {prefixed(pushed.digest)}", content]
+    if pushed.same_model_as is not None:
+        lines.append(f"same weights as {pushed.same_model_as}, new file")
     if pushed.aliases:
         lines.append("aliases: " + ", ".join(pushed.aliases))
     if pushed.golden is not None:
@@ -136,6 +138,8 @@ def _result(pushed: Pushed) -> Result:
             "aliases": list(pushed.aliases),
             "golden": None if pushed.golden is None else modelreg.to_json(pushed.golden),
             "dry_run": pushed.dry_run,
+            "semantic_digest": pushed.semantic_digest,
+            "same_model_as": pushed.same_model_as,
             "verdict": pushed.verdict.to_json(),
         },
         blocks=(Lines(tuple(lines)),),

@@ -20,11 +20,12 @@ from modelreg.db.records import Index
 from modelreg.digest import BlobDigest
 from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
 from modelreg.environment import Environment, capture
-from modelreg.errors import ConflictError, RefusedError
+from modelreg.errors import BlobMissingError, ConflictError, DocumentError, RefusedError, StoreError
 from modelreg.facts import Facts
 from modelreg.findings import Decision, Verdict
 from modelreg.inspect import Inspector
-from modelreg.manifest import FileEntry, Manifest, manifest_digest
+from modelreg.manifest import FileEntry, Manifest, manifest_digest, parse_manifest
+from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.rules import Policy, judge
 from modelreg.store.base import StagedBlob, Store
 
@@ -55,7 +56,7 @@ def utc_now() -> str:
 def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
     """Everything that a push finds out, and nothing that it writes."""
     with _inspector(request) as inspector, open_artifact(request.path) as files:
-        facts = inspector.inspect([(file.path, file.descriptor) for file in files])
+        facts = inspector.inspect([(file.path, file.descriptor) for file in files], values=True)
         verdict = _judge(request, facts)
         with _as_conflict(request.path):
             for file in files:
@@ -78,13 +79,30 @@ def push(request: PushRequest, store: Store, index: Index, progress: Progress | 
                 blob = store.stage(file.descriptor, file.size_bytes, progress)
                 stack.callback(blob.close)
                 staged.append(blob)
-        facts = inspector.inspect([(file.path, blob.descriptor()) for file, blob in zip(files, staged, strict=True)])
+        places = [(file.path, blob.descriptor()) for file, blob in zip(files, staged, strict=True)]
+        facts = inspector.inspect(places, values=True)
         verdict = _judge(request, facts)
         golden = _golden(request, files, [blob.descriptor() for blob in staged], facts)
         content = _Content(files, staged, facts, verdict, golden)
         content.publish(store)
         manifest, digest = _commit(request, store, index, content)
-    return _result(request, content, manifest, digest)
+        same_model_as = _same_model(manifest, store)
+    return _result(request, content, manifest, digest, same_model_as)
+
+
+def _same_model(manifest: Manifest, store: Store) -> str | None:
+    """The version before, if it holds the same weights and architecture.
+
+    A remark beside the push: where the version before cannot be read, ``verify`` says so, and nothing is remarked.
+    """
+    if manifest.facts.semantic_digest is None or manifest.previous is None:
+        return None
+    try:
+        before = parse_manifest(store.read(manifest.previous, DOCUMENT_SIZE_BYTES_MAX))
+    except (BlobMissingError, StoreError, DocumentError):
+        return None
+    is_same = before.facts.semantic_digest == manifest.facts.semantic_digest
+    return f"{before.model}:{before.version}" if is_same else None
 
 
 def _inspector(request: PushRequest) -> contextlib.AbstractContextManager[Inspector]:
@@ -193,7 +211,11 @@ def writer_environment(facts: Facts) -> Environment:
 
 
 def _result(
-    request: PushRequest, content: _Content, manifest: Manifest | None = None, digest: str | None = None
+    request: PushRequest,
+    content: _Content,
+    manifest: Manifest | None = None,
+    digest: str | None = None,
+    same_model_as: str | None = None,
 ) -> Pushed:
     return Pushed(
         model=request.model,
@@ -206,4 +228,6 @@ def _result(
         verdict=content.verdict,
         dry_run=manifest is None,
         golden=content.golden.golden if content.golden else None,
+        semantic_digest=content.facts.semantic_digest,
+        same_model_as=same_model_as,
     )

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A push that was committed, or with ``dry_run`` would have been (then ``version`` and ``digest`` are ``None``)."""
+    """A push that was committed, or with ``dry_run`` would have been (then ``version`` and ``digest`` are ``None``).
+
+    ``same_model_as`` is the version before, if it holds the same weights and architecture.
+    """
 
     model: str
     version: int | None
@@ -28,6 +31,8 @@ class Pushed:
     verdict: Verdict
     dry_run: bool = False
     golden: Golden | None = None
+    semantic_digest: str | None = None
+    same_model_as: str | None = None
 
     @property
     def reference(self) -> str:

@@ -35,8 +35,10 @@ RULES = (
     ),
     refuse(
         "MR405",
-        "A SavedModel, target has Keras 3",
-        "load_model of Keras 3 does not read SavedModel folders ('File format not supported').",
+        "A SavedModel that load_model does not read there",
+        "load_model of Keras 3 does not read SavedModel folders ('File format not supported'), old Kerases read "
+        "HDF5 only, "
+        "and tf.keras makes no Keras model of a folder that something else saved.",
         "A SavedModel by TensorFlow 2.13.1; the target has Keras 3.15.1.",
         "keras.layers.TFSMLayer(PATH, call_endpoint='serving_default') runs it; --allow MR405 says you will do that",
     ),
@@ -206,7 +208,8 @@ RULES = (
     refuse(
         "MR427",
         "A graph that the target's TensorFlow cannot run",
-        "A SavedModel holds operations by name. One that the target's TensorFlow does not have, or a graph that "
+        "A SavedModel holds operations by name, and Keras's own texts in a place that changed. One that the "
+        "target's TensorFlow does not have, or a graph that "
         "demands "
         "a newer runtime, fails with 'Op type not registered'.",
         "The graph uses DisableCopyOnRead, which TensorFlow 2.8.4 does not have.",

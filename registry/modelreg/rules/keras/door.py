@@ -26,7 +26,7 @@ def door_troubles(facts: Facts, reader: Reader, troubles: Sequence[Trouble]) -> 
         case Container.KERAS_ZIP:
             yield from _archive(facts, reader)
         case Container.SAVED_MODEL:
-            yield from _saved_model(facts, reader)
+            yield from _saved_model(facts, reader, troubles)
     if (
         facts.keras_major == 3
         and not reader.is_keras3
@@ -91,7 +91,7 @@ def _archive(facts: Facts, reader: Reader) -> Iterator[Trouble]:
         )
 
 
-def _saved_model(facts: Facts, reader: Reader) -> Iterator[Trouble]:
+def _saved_model(facts: Facts, reader: Reader, troubles: Sequence[Trouble]) -> Iterator[Trouble]:
     written = f"a SavedModel by TensorFlow {facts.tensorflow_version or '(not told)'}"
     if reader.is_keras3:
         yield Trouble("MR405", f"{written}; load_model of {reader} does not read it", facts.file, Outcome.LOAD_ERROR)
@@ -103,7 +103,7 @@ def _saved_model(facts: Facts, reader: Reader) -> Iterator[Trouble]:
             Outcome.LOAD_ERROR,
             "load it with tf.keras, or save it as HDF5",
         )
-    elif not facts.layers:
+    elif not facts.layers and not any(each.rule == "MR405" for each in troubles):
         yield Trouble(
             "MR405",
             f"{written} that was exported, not saved by Keras: load_model of {reader} gives an object without predict",

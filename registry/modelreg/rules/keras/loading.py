@@ -26,7 +26,8 @@ _JUDGED = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP})
 
 
 _SHUT = frozenset({"MR405", "MR408"})
-"""Doors behind which nothing is looked at; what a renamed file would run into (MR406) is worth knowing."""
+"""Doors behind which only the graph is looked at, which ``TFSMLayer`` runs all the same; what a renamed file would run
+into (MR406) is worth knowing."""
 
 
 def load_findings(facts: Facts, reader: Reader, provides: Collection[str] | None) -> Iterator[Finding]:
@@ -60,15 +61,17 @@ def load_troubles(
     """The same as values; those that make the container unreadable as a whole come first."""
     provided = frozenset(provides or ())
     custom = {name for each in facts.custom_objects for name in (each.class_name, each.registered_name) if name}
+    graph = list(graph_troubles(facts, reader, provided))
     content = [
         *object_troubles(nodes, reader, provided, custom),
         *structure_troubles(facts, nodes, reader),
         *lambda_troubles(facts, nodes, reader, provides),
         *output_shape_troubles(nodes, reader),
         *weight_troubles(facts, nodes, reader),
-        *graph_troubles(facts, reader, provided),
+        *graph,
         *number_troubles(facts, nodes, reader),
         *training_troubles(facts, nodes, reader, provided),
     ]
     door = list(door_troubles(facts, reader, content))
-    return door if any(each.rule in _SHUT and each.is_certain for each in door) else [*door, *content]
+    is_shut = any(each.rule in _SHUT and each.is_certain for each in door)
+    return [*door, *(graph if is_shut else content)]
