@@ -75,7 +75,7 @@ $(VENV)/installed: pyproject.toml requirements/dev.txt
 	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DEMO)/installed: pyproject.toml requirements/runtime.txt requirements/build.txt $(shell find registry cli alembic -name '*.py' -o -name '*.json' 2>/dev/null)
+$(DEMO)/installed: pyproject.toml requirements/runtime.txt requirements/build.txt $(shell find registry cli alembic -name '*.py' -o -name '*.json' -o -name '*.xz' 2>/dev/null)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modelreg needs Python 3.11 or newer; run make with PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(DEMO)/venv
 	$(DEMO)/venv/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/runtime.txt -r requirements/build.txt

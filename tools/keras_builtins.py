@@ -6,8 +6,7 @@ writes the union.
 
 Invariants:
 
-* No downloaded code is imported.  (For the one release that has no wheel, Keras 1.2.2, pip asks its ``setup.py`` for
-  metadata; every other release is a wheel and is only unpacked in memory.)
+* No downloaded code is imported (``keras_reading.archives``).
 * A name gets in by a rule about the source (its export decorator, its base classes, an alias, a key of the table
   that ``deserialize`` looks names up in), never by being listed here.
 """
@@ -17,33 +16,17 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import re
-import subprocess
 import sys
-import tarfile
 import tempfile
 import warnings
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from keras_reading.archives import Release, fetch, is_library_source, snake_case, sources
+
 OUTPUT = Path(__file__).resolve().parent.parent / "registry" / "modelreg" / "inspect" / "builtins.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A distribution to read: its pinned name, the Python whose wheel to ask for, and the folder Keras lives in."""
-
-    name: str
-    version: str
-    python: str
-    root: str = "keras"
-
-    @property
-    def requirement(self) -> str:
-        return f"{self.name}=={self.version}"
 
 
 RELEASES = (
@@ -110,7 +93,6 @@ ROOTS = {
 """The base classes that make their descendants, by name and within one release, members of a role."""
 
 EXTRA_MODULES = ("tensorflow/python/training/experimental/loss_scale.py",)
-SKIPPED_PARTS = {"applications", "datasets", "benchmarks", "docs", "examples"}
 EXPORTERS = {"keras_export", "tf_export", "keras_core_export"}
 GRAMMAR_MODULES = {"serialization_lib", "json_utils"}
 """Modules that write ``{"class_name": "__tensor__"}`` and the like, names that stand for no class."""
@@ -313,52 +295,15 @@ def literal_class_names(node: ast.Dict) -> Iterator[str]:
                 yield name
 
 
-def snake_case(name: str) -> str:
-    """Keras's own spelling rule (``to_snake_case`` in keras/src/utils/naming.py)."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?<=[^_])(?=[A-Z][a-z]+)", "_", name)).lower()
-
-
-def fetch(release: Release, folder: Path) -> Path:
-    """Download one release's archive with pip and return its path."""
-    into = folder / f"{release.name}-{release.version}"
-    wheel = ["--only-binary", ":all:", "--python-version", release.python, "--platform", "manylinux2010_x86_64"]
-    wheel += ["--platform", "manylinux1_x86_64", "--platform", "any"]
-    kind = wheel if release.python else ["--no-binary", ":all:"]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *kind, "--dest", str(into)]
-    subprocess.run([*command, release.requirement], check=True)
-    (archive,) = into.iterdir()
-    return archive
-
-
-def sources(archive: Path, root: str) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """The Python files of an archive that belong to Keras itself, as (path, content)."""
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            for name in wheel.namelist():
-                inner = re.sub(r"^[^/]+\.data/purelib/", "", name)
-                if wanted(inner, root):
-                    yield PurePosixPath(inner), wheel.read(name)
-        return
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            name = member.name.partition("/")[2]
-            content = tar.extractfile(member) if wanted(name, root) else None
-            if content:
-                yield PurePosixPath(name), content.read()
-
-
 def wanted(name: str, root: str) -> bool:
-    path = PurePosixPath(name)
-    if path.suffix != ".py" or SKIPPED_PARTS & set(path.parts) or re.search(r"(^|/|_)test(s|ing)?[_/.]", name):
-        return False
-    return name.startswith(root + "/") or name in EXTRA_MODULES
+    return is_library_source(name) and (name.startswith(root + "/") or name in EXTRA_MODULES)
 
 
 def read_release(archive: Path, root: str) -> Names:
     modules = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # old Keras writes "\d" and "is 0"
-        for path, content in sources(archive, root):
+        for path, content in sources(archive, lambda name: wanted(name, root)):
             modules.append(Module(path, ast.parse(content, str(path))))
     return ReleaseNames(modules).read()
 
@@ -372,14 +317,13 @@ def render(names: Names) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--downloads", type=Path, help="a folder of NAME-VERSION/ARCHIVE to read instead of asking pip")
+    parser.add_argument("--downloads", type=Path, help="a folder to keep the archives in, and to look for them first")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     union: Names = defaultdict(set)
     with tempfile.TemporaryDirectory() as temporary:
         for release in RELEASES:
-            kept = options.downloads and next((options.downloads / f"{release.name}-{release.version}").iterdir())
-            found = read_release(kept or fetch(release, Path(temporary)), release.root)
+            found = read_release(fetch(release, options.downloads or Path(temporary)), release.root)
             print(release.requirement, {role: len(found[role]) for role in ROLES}, file=sys.stderr)
             for role in ROLES:
                 union[role] |= found[role]

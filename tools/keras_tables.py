@@ -1,8 +1,8 @@
-"""Regenerates ``rules/keras_tables/tables.json.xz``: what each Keras release finds under which name, and what that takes.
+"""Regenerates ``rules/keras_tables/tables.json.xz``: what each Keras finds under which name, and what that takes.
 
-Run ``uv run --no-project --python 3.11 --with pip python tools/keras_tables.py`` (or ``make keras-tables``).  It fetches
-each release in ``RELEASES`` with pip, reads its source with ``ast`` (``keras_symbols``, ``keras_constructors``,
-``keras_lookups``), and writes one table of all of them.  A new release is one more line in ``RELEASES``.
+Run ``uv run --no-project --python 3.11 --with pip python tools/keras_tables.py`` (or ``make keras-tables``).  It
+fetches each release in ``RELEASES`` with pip, reads its source with ``ast`` (``keras_reading``), and writes one table
+of all of them.  A new release is one more line in ``RELEASES``.
 
 The file is JSON, compressed with xz, the same bytes each time.  Each fact stands there once, with the set of releases
 that it holds for: ``sets`` are hexadecimal bit sets over ``releases`` (bit 0 is the first), and the last item of each
@@ -12,18 +12,21 @@ row is the index of its set.
 from __future__ import annotations
 
 import argparse
+import ast
+import gc
 import json
 import lzma
+import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from keras_constructors import Signature
-from keras_lookups import Key, ReleaseReader, ReleaseTables
-from keras_sources import Release, fetch, is_library_source, sources
-from keras_symbols import Package
+from keras_reading.archives import Release, fetch, is_library_source, sources
+from keras_reading.lookups import Key, ReleaseReader, ReleaseTables
+from keras_reading.package import Package
+from keras_reading.signatures import Signature
 
 OUTPUT = Path(__file__).resolve().parent.parent / "registry" / "modelreg" / "rules" / "keras_tables" / "tables.json.xz"
 FORMAT = 1
@@ -69,11 +72,15 @@ RELEASES = (
 )
 """Every release of Keras since 2.2.0 with code of its own, line by line, oldest first.
 
-Keras 2.4 has none (it re-exports what TensorFlow has); the Keras inside TensorFlow is read from the last release of each
-minor that the index has for Linux, in the smaller ``-cpu`` wheel where there is one.
+Keras 2.4 has none (it re-exports what TensorFlow has); the Keras inside TensorFlow is read from the last release of
+each minor that the index has for Linux, in the smaller ``-cpu`` wheel where there is one.
 """
 
 OUTSIDE = {
+    "tensorflow/python/feature_column/dense_features.py",
+    "tensorflow/python/feature_column/dense_features_v2.py",
+    "tensorflow/python/feature_column/feature_column_v2.py",
+    "tensorflow/python/feature_column/sequence_feature_column.py",
     "tensorflow/python/ops/init_ops.py",
     "tensorflow/python/ops/init_ops_v2.py",
     "tensorflow/python/training/experimental/loss_scale.py",
@@ -81,13 +88,27 @@ OUTSIDE = {
 """Files outside Keras's folder that define classes which configurations of tf.keras name."""
 
 
-def read_release(archive: Path, release: Release) -> ReleaseTables:
+def read_release(archive: Path, release: Release, trees: dict[bytes, ast.Module]) -> ReleaseTables:
+    """The tables of one release; ``trees`` is left with its syntax trees, for the next one has much the same files."""
+
     def wanted(name: str) -> bool:
         return is_library_source(name) and (name.startswith(release.root + "/") or name in OUTSIDE)
 
     files = {str(path): content for path, content in sources(archive, wanted)}
-    package = Package(files, {"tf2.enabled": not release.version.startswith("1.")})
-    return ReleaseReader(package, release.root.replace("/", ".")).read()
+    files |= _found_by_path(files, release.root)
+    package = Package(files, {"tf2.enabled": not release.version.startswith("1.")}, trees)
+    tables = ReleaseReader(package, release.root.replace("/", ".")).read()
+    trees.clear()
+    trees.update(package.trees)
+    return tables
+
+
+def _found_by_path(files: Mapping[str, bytes], root: str) -> dict[str, bytes]:
+    """Keras 3.3 to 3.9 keep ``keras.layers`` in ``keras/api/layers``, and say so to the import system."""
+    added = re.search(rb'^__path__.*"(\w+)"', files.get(f"{root}/__init__.py", b""), re.MULTILINE)
+    inner = f"{root}/{added[1].decode()}/" if added else None
+    found = {f"{root}/{path.removeprefix(inner)}": files[path] for path in files if inner and path.startswith(inner)}
+    return {path: content for path, content in found.items() if path not in files}
 
 
 class Writer:
@@ -159,12 +180,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     writer = Writer()
+    trees: dict[bytes, ast.Module] = {}
+    gc.disable()  # syntax trees are many objects that all live until the release is read
     with tempfile.TemporaryDirectory() as temporary:
         for release in RELEASES:
             archive = fetch(release, options.downloads or Path(temporary))
-            tables = read_release(archive, release)
+            tables = read_release(archive, release, trees)
             print(release.requirement, len(tables.found), len(tables.registry), file=sys.stderr)
+            if "layer" not in tables.legacy:
+                raise SystemExit(f"{release.requirement}: found no table of layers, so its source is laid out anew")
             writer.add(release, tables)
+            gc.collect()
     options.output.write_bytes(writer.render())
 
 

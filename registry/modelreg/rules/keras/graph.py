@@ -179,17 +179,21 @@ def _versions(facts: Facts, graph: Graph, reader: Reader) -> Iterator[Trouble]:
 
 
 def _newer_writer(facts: Facts, reader: Reader) -> Iterator[Trouble]:
-    """TensorFlow promises to read what the same or an earlier version wrote (its guide on version compatibility)."""
+    """TensorFlow promises to read what the same or an earlier version wrote (its guide on version compatibility).
+
+    Where every operation is known it has worked on all forty recorded loads, so this is a note.
+    """
     if reader.tensorflow and _written(facts)[:2] > reader.tensorflow[:2]:
         yield _trouble(
             f"written by TensorFlow {facts.tensorflow_version}; {_tensorflow(reader)} has every operation of the "
             "graph, but promises to read only what the same or an earlier version wrote",
             is_certain=False,
+            is_note=True,
         )
 
 
-def _trouble(message: str, fix: str | None = None, *, is_certain: bool = True) -> Trouble:
-    return Trouble(_RULE, message, None, Outcome.LOAD_ERROR, fix, is_certain=is_certain)
+def _trouble(message: str, fix: str | None = None, *, is_certain: bool = True, is_note: bool = False) -> Trouble:
+    return Trouble(_RULE, message, None, Outcome.LOAD_ERROR, fix, is_certain=is_certain, is_note=is_note)
 
 
 def _no_model(message: str) -> Trouble:

@@ -95,7 +95,7 @@ def _layer(node: Node, reader: Reader) -> Found:
         return Found(entry) if entry else _absent(node, "layer", name, reader)
     if node.module is None:
         return _without_module(node, reader)
-    entry = reader.release.imported(node.module, name)
+    entry = reader.release.imported(node.module, name) or _beside_tensorflow(node.module, name, reader)
     if entry is not None:
         return Found(entry)
     if not _is_kerases(node.module):
@@ -103,6 +103,12 @@ def _layer(node: Node, reader: Reader) -> Found:
     if not reader.release.has_module(node.module):
         return Found(trouble=_module_gone(node, reader))
     return _absent(node, "layer", name, reader)
+
+
+def _beside_tensorflow(module: str, name: str, reader: Reader) -> Entry | None:
+    """Exports that Keras 3 registers only as ``tf.keras`` imports ``keras._tf_keras``, before 3.10."""
+    entry = reader.release.by_name(name) if reader.tensorflow else None
+    return entry if entry is not None and f"{module}.{name}" in entry.exports else None
 
 
 def _without_module(node: Node, reader: Reader) -> Found:
@@ -192,14 +198,19 @@ def _policy(node: Node, reader: Reader) -> Found:
 
 
 def _absent(node: Node, role: str, name: str, reader: Reader) -> Found:
-    """A name that this reader lacks and another release has."""
-    known = history(role, name)
+    """A name that this reader lacks, or does not look for where it stands."""
+    elsewhere = reader.release.by_name(name)
+    if elsewhere is not None and elsewhere.role == "operation":
+        known = "it is an operation there, and HDF5 is read for layers only"
+    else:
+        known = history(role, name)
     return Found(
         trouble=Trouble(
             "MR413",
             f"{_said(node, role, name)} is not in {reader}" + (f": {known}" if known else ""),
             place(node),
             Outcome.LOAD_ERROR,
+            "save it as .keras" if elsewhere is not None and elsewhere.role == "operation" else None,
         )
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from modelreg.environment.document import Environment
-from modelreg.facts import Container, CustomObject, Facts, Graph, LambdaCode, Operator, Tensor, WeightGroup
+from modelreg.facts import Container, CustomObject, Facts, Graph, LambdaCode, Layer, Operator, Tensor, WeightGroup
 from modelreg.findings import Finding, Outcome, Severity
 from modelreg.rules import Policy, Purpose, Target, judge
 
@@ -32,15 +33,17 @@ KERAS_23 = environment("3.7.16", keras="2.3.1", tensorflow="1.15.5", h5py="2.10.
 TF_KERAS = environment("3.13.0", legacy=True, keras="3.15.1", tensorflow="2.20.0", tf_keras="2.20.1")
 
 
-def layer(class_name: str, name: str = "x", /, *, outside: dict[str, object] | None = None, **config: object) -> dict:
+def layer(
+    class_name: str, name: str = "x", /, *, outside: dict[str, object] | None = None, **config: object
+) -> dict[str, Any]:
     return {"class_name": class_name, "config": {"name": name, "trainable": True, **config}, **(outside or {})}
 
 
-def v3(class_name: str, name: str = "x", module: str | None = "keras.layers", **config: object) -> dict:
+def v3(class_name: str, name: str = "x", module: str | None = "keras.layers", **config: object) -> dict[str, Any]:
     return layer(class_name, name, outside={"module": module, "registered_name": None}, **config)
 
 
-def sequential(*layers: dict) -> dict:
+def sequential(*layers: dict[str, Any]) -> dict[str, Any]:
     return {"class_name": "Sequential", "config": {"name": "m", "layers": list(layers)}}
 
 
@@ -49,7 +52,12 @@ DENSE = layer("Dense", "d", units=2, activation="relu")
 
 
 def h5(
-    model: dict, *, keras: str | None = "2.13.1", file: str = "m.h5", training: dict | None = None, **more: object
+    model: dict[str, Any],
+    *,
+    keras: str | None = "2.13.1",
+    file: str = "m.h5",
+    training: dict[str, Any] | None = None,
+    **more: object,
 ) -> Facts:
     text = None if training is None else json.dumps(training)
     named = tuple(WeightGroup(each["config"]["name"], ()) for each in model["config"].get("layers", []))
@@ -65,7 +73,7 @@ def h5(
     )
 
 
-def archive(model: dict, *, keras: str = "2.13.1", file: str = "m.keras", **more: object) -> Facts:
+def archive(model: dict[str, Any], *, keras: str = "2.13.1", file: str = "m.keras", **more: object) -> Facts:
     return Facts(Container.KERAS_ZIP, file, keras_version=keras, config=json.dumps(model), **more)  # type: ignore[arg-type]
 
 
@@ -80,13 +88,13 @@ def lambda_model(python: str, **more: object) -> Facts:
     )
 
 
-def called(keywords: dict[str, object]) -> dict:
+def called(keywords: dict[str, object]) -> dict[str, Any]:
     """A functional model whose layer ``a`` is called on the input with ``keywords``."""
     add = {**layer("Add", "a"), "name": "a", "inbound_nodes": [[["i", 0, 0, keywords]]]}
     return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, add])
 
 
-def nested(call: int) -> dict:
+def nested(call: int) -> dict[str, Any]:
     """A functional model with another inside, of which call number ``call`` is followed."""
     inner = {**sequential(INPUT, DENSE), "name": "inner", "inbound_nodes": [[["i", 0, 0, {}]]]}
     last = {**layer("Dense", "d", units=1), "name": "d", "inbound_nodes": [[["inner", call, 0, {}]]]}
@@ -128,7 +136,7 @@ CASES = [
         severity=Severity.INFO, outcome=None, says=("2.13.1", "3.15.1"),
     ),
     Case("MR405", "SavedModel for Keras 3", SAVED, h5(sequential(INPUT, DENSE)), says=("2.15.1",)),
-    Case("MR405", "SavedModel for Keras 2.3", SAVED, replace(SAVED, layers=(object(),)), KERAS_23, KERAS_215),
+    Case("MR405", "SavedModel for Keras 2.3", SAVED, replace(SAVED, layers=(Layer("m", "Sequential", "m"),)), KERAS_23, KERAS_215),
     Case("MR406", "HDF5 named .keras", h5(DENSE, file="m.keras"), h5(DENSE, file="m.h5"), says=("'File not found'",)),
     Case("MR406", "HDF5 without suffix", h5(DENSE, file="m"), h5(DENSE, file="m.hdf5")),
     Case("MR408", "archive for Keras 2.8", archive(DENSE), h5(DENSE), KERAS_28, says=("Keras 2.8.0",)),
@@ -177,7 +185,7 @@ CASES = [
     Case("MR428", "a lambda as activation", h5(layer("Dense", "d", units=1, activation={"value": ["code", None, None]})), h5(layer("Dense", "d", units=1, activation="relu")), KERAS_215, says=("'d'",)),
     Case("MR428", "an operation taken for a layer", h5(sequential({"class_name": "Add", "config": {"name": "add"}}), keras="3.15.1"), h5(sequential(layer("Add", "add")), keras="3.15.1"), says=("'add'", "Add")),
     Case("MR432", "mixed precision", h5(layer("Dense", "d", units=1, dtype="mixed_float16")), h5(layer("Dense", "d", units=1, dtype="float32")), severity=Severity.INFO, outcome=Outcome.OTHER_NUMBERS, says=("mixed_float16",)),
-    Case("MR405", "an exported graph", SAVED, replace(SAVED, layers=(object(),)), KERAS_215, severity=Severity.INFO, outcome=Outcome.PREDICT_ERROR),
+    Case("MR405", "an exported graph", SAVED, replace(SAVED, layers=(Layer("m", "Sequential", "m"),)), KERAS_215, severity=Severity.INFO, outcome=Outcome.PREDICT_ERROR),
     Case("MR429", "another backend", replace(h5(DENSE), backend="theano"), replace(h5(DENSE), backend="tensorflow"), severity=Severity.WARN, outcome=Outcome.OTHER_NUMBERS, says=("theano", "tensorflow")),
 ]  # fmt: skip
 

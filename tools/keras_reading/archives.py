@@ -53,6 +53,7 @@ def sources(archive: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[Pure
         with zipfile.ZipFile(archive) as wheel:
             for name in wheel.namelist():
                 inner = re.sub(r"^[^/]+\.data/purelib/", "", name)
+                inner = re.sub(r"^tensorflow_core/", "tensorflow/", inner)  # 1.15 to 2.1, whose sources say tensorflow
                 if wanted(inner):
                     yield PurePosixPath(inner), wheel.read(name)
         return

@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from keras_constructors import NOTHING, Signature, class_signature, function_signature
-from keras_symbols import Choice, ClassValue, External, FunctionValue, Package, Value
+from keras_reading.constructors import class_signature, function_signature
+from keras_reading.evaluator import Evaluator
+from keras_reading.package import Package, top_level
+from keras_reading.signatures import ANYTHING, Signature
+from keras_reading.values import UNKNOWN, Choice, ClassValue, External, FunctionValue, Value
 
 Key = tuple[str, str]
 """The module that defines something, and its name there."""
@@ -55,8 +58,19 @@ ROOT_CLASSES = {
 }
 """The classes whose descendants a configuration can name, most telling first where several apply."""
 
-ROLE_ORDER = ("metric", "loss", "initializer", "regularizer", "constraint", "optimizer", "schedule", "dtype_policy")
-ROLE_ORDER += ("quantizer", "layer", "operation")
+ROLE_ORDER = (
+    "metric",
+    "loss",
+    "initializer",
+    "regularizer",
+    "constraint",
+    "optimizer",
+    "schedule",
+    "dtype_policy",
+    "quantizer",
+    "layer",
+    "operation",
+)
 
 EXPORTERS = {"keras_export", "tf_export", "keras_core_export"}
 
@@ -104,7 +118,7 @@ class ReleaseReader:
         self._roots = self._root_classes()
 
     def read(self) -> ReleaseTables:
-        self._read_exports()
+        exported = self._read_exports()
         for role, paths in TABLE_FUNCTIONS.items():
             names = self._table(paths)
             if names is not None:
@@ -112,27 +126,39 @@ class ReleaseReader:
         for value in self.package.definitions():
             if self._in_root(value.module) and self._role(value) is not None:
                 self._add(value)
+        for exports in exported:
+            self._add(exports)
         self._read_serialization()
         self._read_compile_metrics()
         return self.tables
 
     # Exported names
 
-    def _read_exports(self) -> None:
+    def _read_exports(self) -> list[ClassValue | FunctionValue]:
         """``@keras_export("keras.layers.Dense")``; Keras 3 finds the first name only, Keras 2 every one."""
+        exported: list[ClassValue | FunctionValue] = []
+        imported = self.package.imported(self.root)
         for module in sorted(self.package.files):
-            for node in _decorated(self.package.tree(module)):
+            for node in top_level(self.package.tree(module)):
+                if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or not node.decorator_list:
+                    continue
                 key = (module, node.name)
                 names = list(_export_names(node))
                 self._exports.setdefault(key, []).extend(name for name in names if name)
                 value = self.package.frame(module).names.get(node.name) if names else None
-                for name in names[:1] if self._first_only() else names:
-                    target = _first(value)
-                    if isinstance(target, (ClassValue, FunctionValue)) and target.key == key:
-                        self.tables.registry.setdefault(name, key)
+                target = _first(value)
+                if isinstance(target, (ClassValue, FunctionValue)) and target.key == key:
+                    exported.append(target)
+                    if module in imported:
+                        self._register(names, key)
 
-    def _first_only(self) -> bool:
-        return isinstance(self.package.find(f"{self.inner}.api_export.get_symbol_from_name"), FunctionValue)
+        return exported
+
+    def _register(self, names: list[str], key: Key) -> None:
+        first_only = isinstance(self.package.find(f"{self.inner}.api_export.get_symbol_from_name"), FunctionValue)
+        for name in names[:1] if first_only else names:
+            if name.startswith("keras."):
+                self.tables.registry[name] = key
 
     # Legacy tables
 
@@ -172,31 +198,29 @@ class ReleaseReader:
                 table[name] = keys
         return table
 
-    def _add(self, value: Value, role: str | None = None) -> Key | None:
-        """Note a class or function, and say under which key."""
-        match value:
-            case ClassValue():
-                signature = None
-            case FunctionValue() if value.name != "<lambda>":
-                signature = None
-            case External(is_module=False, path=path) if role != "layer" and not path.startswith("builtins."):
-                module, _, name = path.rpartition(".")
-                self.tables.found.setdefault((module, name), Found((module, name), "external", role or "", (), _OPEN))
-                return (module, name)
-            case _:
-                return None
-        key = value.key
-        if key not in self.tables.found:
-            kind = "class" if isinstance(value, ClassValue) else "function"
-            signature = (
-                class_signature(self.package, value)
-                if isinstance(value, ClassValue)
-                else function_signature(self.package, value)
-            )
-            own = self._role(value) if isinstance(value, ClassValue) else None
-            exports = tuple(sorted(set(self._exports.get(key, ()))))
-            self.tables.found[key] = Found(key, kind, own or role or "", exports, signature)
-        return key
+    def _add(self, value: Value, role: str = "") -> Key | None:
+        """Note a class or function, and say under which key; anything else has none."""
+        if isinstance(value, External):
+            return self._add_external(value, role)
+        if not isinstance(value, (ClassValue, FunctionValue)) or value.name == "<lambda>":
+            return None
+        if value.key not in self.tables.found:
+            exports = tuple(sorted(set(self._exports.get(value.key, ()))))
+            if isinstance(value, ClassValue):
+                signature = class_signature(self.package, value)
+                found = Found(value.key, "class", self._role(value) or role, exports, signature)
+            else:
+                found = Found(value.key, "function", role, exports, function_signature(self.package, value))
+            self.tables.found[value.key] = found
+        return value.key
+
+    def _add_external(self, value: External, role: str) -> Key | None:
+        """``leaky_relu = tf.nn.leaky_relu``: something that TensorFlow provides, of which only the name is known."""
+        if value.is_module or role == "layer" or value.path.startswith("builtins."):
+            return None
+        module, _, name = value.path.rpartition(".")
+        self.tables.found.setdefault((module, name), Found((module, name), "external", role, (), ANYTHING))
+        return (module, name)
 
     # Classes
 
@@ -228,6 +252,8 @@ class ReleaseReader:
             return
         listed = self.package.lookup(module, "BUILTIN_MODULES")
         self.tables.builtin_modules = tuple(listed) if isinstance(listed, (list, tuple)) else ()
+        for name in self._denied(function):
+            self.tables.registry.pop(name, None)
         text = ast.unparse(function.node)
         prefix = re.search(r"module = '(\w+_)' \+ module", text)
         self.tables.import_prefix = prefix[1] if prefix else ""
@@ -237,10 +263,20 @@ class ReleaseReader:
                 names = {each: key for each, value in self.package.names(name).items() if (key := self._known(value))}
                 self.tables.imports[name] = names
 
+    def _denied(self, function: FunctionValue) -> Iterator[str]:
+        """The API names of ``if api_name in NON_MODELING_APIS: raise``."""
+        for node in ast.walk(function.node):
+            match node:
+                case ast.Compare(left=ast.Name(id="api_name"), ops=[ast.In()], comparators=[names]):
+                    listed = Evaluator(function.frame).value(names)
+                    yield from listed if isinstance(listed, (list, tuple)) else ()
+
     def _known(self, value: Value) -> Key | None:
         target = _first(value)
         if not isinstance(target, (ClassValue, FunctionValue)) or target.key not in self.tables.found:
             return None
+        if isinstance(target, FunctionValue) and not self.tables.found[target.key].role:
+            return None  # a function that no configuration names
         if self.tables.imports_saveables_only and not self._is_saveable(target):
             return None
         return target.key
@@ -254,8 +290,9 @@ class ReleaseReader:
     def _read_compile_metrics(self) -> None:
         """``metric in ("accuracy", "acc", "crossentropy", "ce")`` in the training code."""
         texts: set[str] = set()
-        for module in self.package.files:
-            for node in ast.walk(self.package.tree(module)) if self._in_root(module) else ():
+        for module, source in self.package.files.items():
+            mentions = self._in_root(module) and re.search(rb"""["']acc["']""", source)
+            for node in ast.walk(self.package.tree(module)) if mentions else ():
                 if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
                     values = {each.value for each in node.elts if isinstance(each, ast.Constant)}
                     strings = {each for each in values if isinstance(each, str)}
@@ -263,12 +300,9 @@ class ReleaseReader:
         self.tables.compile_metrics = frozenset(texts)
 
 
-_OPEN = Signature(is_open=True)
-
-
 def _first(value: Value) -> Value:
     if isinstance(value, Choice):
-        return next((each for each in value.values if isinstance(each, (ClassValue, FunctionValue))), NOTHING)
+        return next((each for each in value.values if isinstance(each, (ClassValue, FunctionValue))), UNKNOWN)
     return value
 
 
@@ -282,16 +316,6 @@ def _joined(tables: list[dict[str, Value]], package: Package) -> dict[str, tuple
             if isinstance(name, str):
                 joined[name] = (*joined.get(name, ()), *map(package.resolve, values))
     return joined
-
-
-def _decorated(tree: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef]:
-    pending: list[ast.AST] = list(reversed(tree.body))
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (ast.If, ast.Try)):
-            pending.extend(reversed(list(ast.iter_child_nodes(node))))
-        elif isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.decorator_list:
-            yield node
 
 
 def _export_names(node: ast.ClassDef | ast.FunctionDef) -> Iterator[str]:
