@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -209,7 +209,8 @@ def told(what: str, reader: Reader, load: Load, verdict: Verdict) -> str:
         for each in verdict.findings
         if each.severity is not Severity.INFO
     )
-    return f"{what}: {load.file} read by {reader.name}\n    recorded: {load.outcome} {load.text[:700]}\n    we said:  {said[:700] or 'nothing'}"
+    recorded = f"{load.outcome} {load.text[:700]}"
+    return f"{what}: {load.file} read by {reader.name}\n    recorded: {recorded}\n    we said:  {said[:700] or 'nothing'}"
 
 
 def line(name: str, each: Score) -> str:

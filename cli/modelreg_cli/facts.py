@@ -52,9 +52,15 @@ def _custom_objects(facts: Facts) -> Table:
 
 
 def _lambdas(facts: Facts) -> Table:
-    columns = (Column("LAMBDA"), Column("BYTECODE OF PYTHON"), Column("USES"), Column("PATH"))
+    columns = (Column("LAMBDA"), Column("BYTECODE OF PYTHON"), Column("SOURCE"), Column("USES"), Column("PATH"))
     rows = [
-        (code.layer, ", ".join(code.pythons) or "unreadable", ", ".join(code.names), code.path)
+        (
+            code.layer,
+            ", ".join(code.pythons) or "unreadable",
+            " ".join((code.source or "").split()),
+            ", ".join(code.names),
+            code.path,
+        )
         for code in facts.lambdas
     ]
     return Table(columns, rows)

@@ -30,7 +30,7 @@ def complete(spawn: Callable[..., Any]) -> Callable[[str], list[str]]:
         ("modelreg show demo:", ["demo:1"]),
         ("modelreg show demo@", ["demo@production"]),
         ("modelreg alias --delete demo pro", ["production"]),
-        ("modelreg explain MR40", ["MR401", "MR402", "MR403", "MR404", "MR405", "MR406", "MR407"]),
+        ("modelreg explain MR40", ["MR401", "MR402", "MR403", "MR404", "MR405", "MR406", "MR407", "MR408"]),
         (
             "modelreg pull demo --allow MR11",
             ["MR110", "MR111", "MR112", "MR113", "MR114", "MR115", "MR116", "MR117", "MR118"],

@@ -20,6 +20,8 @@ ANSWERS = {
     "show demo": "show",
     "inspect demo": "inspect",
     "inspect $MODEL": "inspect",
+    "repair $MODEL -o repaired.h5 --target $EXAMPLES/python311.txt": "repair",
+    "repair $MODEL -o repaired.h5 --target $EXAMPLES/python311.txt --dry-run": "repair",
     "alias demo:1 production": "alias",
     "withdraw demo:1 --reason x --yes": "withdraw",
     "withdraw demo:1 --reason x --dry-run": "withdraw",

@@ -42,7 +42,7 @@ def inspect(
     """
     path = existing_path(subject)
     if path is not None:
-        facts = modelreg.inspect_path(path)
+        facts = modelreg.inspect_path(path, values=True)
         return _result(facts, {"source": "path", "path": subject, "reference": None, "digest": None})
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, subject)

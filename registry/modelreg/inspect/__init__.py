@@ -1,12 +1,12 @@
 """Static reading: bytes to facts, in a child process that can do nothing else.
 
     sandbox, wire        the parent's side and the messages
-    child, confine       the child's side: what it may do
+    child, confine       the starter and its readers: what they may do
     reader               which reader reads what
     sniff                the container, by content
     hdf5, keras_zip, saved_model, tflite, onnx      one reader per container
     config, objects      Keras configurations: layers, custom objects, stored functions
-    bytecode, marshalled which Pythons can have written a stored function
+    bytecode             stored functions: their Pythons, names, source
     limits               every bound, with its reason
 
 The parsers are imported by the child only; importing this package loads neither h5py nor NumPy.

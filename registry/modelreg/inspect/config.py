@@ -195,7 +195,7 @@ def _lambda(node: Node, argument: str, read: StoredFunction, defaults: JsonValue
         filename=plain(read.filename) if read.filename else None,
         mangled=read.mangled,
         listing=_plain_all(read.listing),
-        bad_opcodes=read.bad_opcodes,
+        bad_opcodes=_plain_all(read.bad_opcodes),
     )
 
 

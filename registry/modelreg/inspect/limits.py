@@ -100,7 +100,8 @@ LIFTED_EVENTS_MAX = 20_000
 """Evaluations on all paths of a function together: paths double with each condition that is not the last thing done."""
 LIFTED_CONSTANT_VALUES_MAX = 1_000
 """Values in one constant that is written as source; references can make fifty bytes stand for a thousand million."""
-LIFTED_SOURCE_LENGTH_MAX = 8_192
+LIFTED_SOURCE_LENGTH_MAX = TEXT_LENGTH_MAX
+"""Facts would cut longer source off, and the rest proves nothing."""
 RESTORED_WORK_BYTES_MAX = 512 * KIB
 """Bytes read again and again while the bytes that Windows's Keras changed are sought: half a second."""
 BAD_OPCODES_MAX = 20

@@ -16,6 +16,17 @@ _KERAS_ROOTS = frozenset({"keras", "keras_core", "keras_cv", "keras_hub", "keras
 """Packages that Keras imports by itself; ``_retrieve_class_or_fn`` knows the same ones."""
 
 
+_FEATURE_COLUMNS = frozenset(
+    f"{kind}Column"
+    for kind in (
+        *("Bucketized", "Crossed", "Embedding", "HashedCategorical", "IdentityCategorical", "Indicator", "Numeric"),
+        *("SequenceCategorical", "SequenceNumeric", "SharedEmbedding", "VocabularyFileCategorical"),
+        *("VocabularyListCategorical", "WeightedCategorical"),
+    )
+)
+"""What ``DenseFeatures`` holds is TensorFlow's own (``tensorflow/python/feature_column``, 1.14 to 2.15)."""
+
+
 def custom_object(
     name: str, role: str, where: str, *, module: object = None, registered_name: object = None, has_module: bool
 ) -> CustomObject | None:
@@ -29,6 +40,8 @@ def custom_object(
         registered = name
     bare = name.rpartition(">")[2]
     if _is_keras_own(bare, role, module, registered, has_module=has_module):
+        return None
+    if role == "object" and module is None and registered is None and bare in _FEATURE_COLUMNS:
         return None
     if module == "builtins":
         # A function by name: these two are fillers that say nothing about it.

@@ -30,7 +30,9 @@ class SourceFile:
     stream: BinaryIO
 
     def read_at(self, offset: int, size_bytes: int) -> bytes:
-        """The bytes at ``offset``; fewer at the end of the file, none beyond it."""
+        """The bytes at ``offset``; fewer at the end of the file, none beyond it or before its beginning."""
+        if offset < 0:
+            return b""  # the directory of a damaged archive can say so
         self.stream.seek(offset)
         return self.stream.read(size_bytes)
 

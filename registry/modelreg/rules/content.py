@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from modelreg.facts import Container, DefectKind, Facts, HazardKind
+from modelreg.facts import Container, DefectKind, Facts, HazardKind, LambdaCode
 from modelreg.findings import Finding, Outcome, Severity
 from modelreg.rules.catalogue import RULES
 from modelreg.rules.policy import Policy, Purpose
@@ -74,11 +75,43 @@ def stored_bytecode(facts: Facts, policy: Policy) -> Iterator[Finding]:
             f"layer {code.layer!r} executes Python bytecode stored in the file{_uses(code.names)}",
             where=lambda_place(code.path),
         )
+        yield from _damaged_code(code)
         if policy.purpose is Purpose.LOAD and policy.safe_mode and facts.container is not Container.SAVED_MODEL:
             yield RULES["MR310"].found(
                 f"layer {code.layer!r} is a Lambda, which Keras's safe mode does not load",
                 where=lambda_place(code.path),
             )
+
+
+_DRIVE = re.compile(r"[A-Za-z]:[/\\\\]")
+
+
+def _damaged_code(code: LambdaCode) -> Iterator[Finding]:
+    """MR307 and MR434: bytes that no Python writes, and what saving on Windows does to them."""
+    place = lambda_place(code.path)
+    if code.mangled == "undone":
+        yield RULES["MR307"].found(
+            f"layer {code.layer!r} was saved on Windows, where Keras writes each byte 0x5C of the code as 0x2F; "
+            "as it is, "
+            "no Python runs it; what it was could be worked out",
+            where=place,
+            fix="modelreg repair FILE -o OUT writes it as a named function; save models on Linux or macOS",
+            outcome=Outcome.PREDICT_ERROR,
+        )
+    elif code.bad_opcodes:
+        yield RULES["MR307"].found(
+            f"layer {code.layer!r} has instructions that no Python has: {', '.join(code.bad_opcodes[:4])}",
+            where=place,
+            outcome=Outcome.PREDICT_ERROR,
+        )
+    elif code.mangled == "possible" or (code.filename and _DRIVE.match(code.filename)):
+        yield RULES["MR434"].found(
+            f"layer {code.layer!r} was saved on Windows ({code.filename!r}), where Keras writes each byte 0x5C of "
+            "the code "
+            "as 0x2F: a constant 92 would have become 47",
+            where=place,
+            outcome=Outcome.OTHER_NUMBERS,
+        )
 
 
 def _uses(names: tuple[str, ...]) -> str:

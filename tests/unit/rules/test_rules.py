@@ -243,6 +243,28 @@ CASES = [
         severity=Severity.INFO,
     ),
     Case(
+        "bytecode saved on Windows",
+        "MR434",
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="C:/work/train.py"),)),
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="/work/train.py"),)),
+        severity=Severity.WARN,
+        says=("'l'", "C:/work/train.py"),
+    ),
+    Case(
+        "bytecode damaged on Windows",
+        "MR307",
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), mangled="undone"),)),
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",)),)),
+        says=("'l'", "0x5C"),
+    ),
+    Case(
+        "instructions of no Python",
+        "MR307",
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), bad_opcodes=("47 at 2",)),)),
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",)),)),
+        says=("'l'", "47 at 2"),
+    ),
+    Case(
         "weights that are not finite",
         "MR433",
         facts(tensors=(Tensor("d/kernel:0", (2,), "float32", "m.h5", nonfinite=2),)),

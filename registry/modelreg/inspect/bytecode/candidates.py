@@ -167,7 +167,7 @@ def _bad(parsed: Parsed, pythons: tuple[str, ...]) -> tuple[str, ...]:
         problems: dict[tuple[int, int], str] = {}
         for index, code in enumerate(parsed.all_codes):
             decoded = decode(code, TABLES[python], problems_max=limits.BAD_OPCODES_MAX)
-            inner = "" if code is parsed.code else f" in {code.name}"
+            inner = "" if code is parsed.code else f" in {code.name[: limits.LISTING_VALUE_LENGTH_MAX]!a}"
             for problem in decoded.problems:
                 problems[index, problem.place] = f"{problem.opcode} at {problem.place}{inner}"
         found.append(problems)

@@ -223,7 +223,7 @@ class _Writer:
     def both(self, operator: str, operands: tuple[e.Node, ...]) -> tuple[str, float]:
         level = _AND if operator == "and" else _OR
         parts: list[tuple[e.Node, ...]] = []
-        for operand in self.joined(operator, operands):
+        for operand in operands:
             if operator == "and" and parts and _continues(parts[-1][-1], operand):
                 parts[-1] = (*parts[-1], operand)
             else:
@@ -235,22 +235,6 @@ class _Writer:
             for part in parts
         ]
         return f" {operator} ".join(texts), level if len(texts) > 1 else _COMPARE
-
-    def joined(self, operator: str, operands: tuple[e.Node, ...]) -> tuple[e.Node, ...]:
-        """Operands without parentheses that make no difference: before 3.12, a test within a test is one test."""
-        if self.table.version >= (3, 12):
-            return operands
-        found: list[e.Node] = []
-        waiting = list(reversed(operands))
-        while waiting:
-            node = waiting.pop()
-            if isinstance(node, e.Both) and node.operator == operator:
-                waiting += reversed(node.operands)
-            else:
-                found.append(node)
-            if len(found) > limits.LIFTED_INSTRUCTIONS_MAX:
-                raise Unsupported("too long")
-        return tuple(found)
 
     def index(self, node: e.Node) -> str:
         """What stands in the brackets of a subscript."""

@@ -260,6 +260,16 @@ RULES = (
         "'model_weights/dense/dense/kernel:0' has 12 values that are not finite.",
         "train again from an earlier checkpoint",
     ),
+    warn(
+        "MR434",
+        "Bytecode saved on Windows",
+        "Keras replaces each backslash byte by a slash as it stores a function's code, in order to make paths "
+        "the same. "
+        "In code that byte can be a constant or an instruction.",
+        "layer 'shift' was saved on Windows ('C:/work/train.py').",
+        "read the function that modelreg inspect shows; save models on Linux or macOS",
+        escalates=False,
+    ),
     refuse(
         "MR440",
         "Predictions differ from those at push",
