@@ -200,6 +200,6 @@ def test_what_cannot_be_loaded_is_refused_before_keras_is_imported(
 ) -> None:
     """Claim: load refuses with the rule and its sentence while sys.modules has neither keras nor tensorflow."""
     rules, exit_status, message, imported, left = attempt(path, options)
-    assert (rules, exit_status) == ([rule], status)
+    assert (rule in rules, exit_status) == (True, status)
     assert says in message
     assert (imported, left) == ([], [])

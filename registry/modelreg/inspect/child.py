@@ -246,7 +246,9 @@ def _import_parsers(request: Request, files: Sequence[SourceFile]) -> None:
     formats = {sniff(file).format for file in sent}
     wanted = set()
     if request.values:
+        # Asked for whatever the artifact turns out to be: an opaque folder too is given a budget for values.
         importlib.import_module("modelreg.semantic")
+        importlib.import_module("modelreg.inspect.values")
     if any(file.path in SAVED_MODEL_MARKS for file in files):
         wanted |= {"saved_model", "values"} if request.values else {"saved_model"}
     if formats & {Format.HDF5, Format.ZIP}:

@@ -9,7 +9,7 @@ import pytest
 from modelreg.client.provided import provided_names
 from modelreg.errors import UsageError
 
-SOURCE = '''
+SOURCE = """
 raise RuntimeError("imported!")
 import keras
 
@@ -21,7 +21,7 @@ class Twice(keras.layers.Layer):
 def swish(x): ...
 
 class Plain: ...
-'''
+"""
 
 
 @pytest.fixture
