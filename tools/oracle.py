@@ -210,7 +210,8 @@ def told(what: str, reader: Reader, load: Load, verdict: Verdict) -> str:
         if each.severity is not Severity.INFO
     )
     recorded = f"{load.outcome} {load.text[:700]}"
-    return f"{what}: {load.file} read by {reader.name}\n    recorded: {recorded}\n    we said:  {said[:700] or 'nothing'}"
+    read = f"{load.file} read by {reader.name}"
+    return f"{what}: {read}\n    recorded: {recorded}\n    we said:  {said[:700] or 'nothing'}"
 
 
 def line(name: str, each: Score) -> str:
@@ -252,9 +253,8 @@ def main() -> int:
     for name, each in scores.items():
         print(line(name, each))
     print(line("all", total))
-    print(
-        f"{len(files)} artifacts inspected in {read_s:.1f} s; {total.loads} (file, target) pairs judged in {judged_s:.1f} s"
-    )
+    print(f"{len(files)} artifacts inspected in {read_s:.1f} s")
+    print(f"{total.loads} (file, target) pairs judged in {judged_s:.1f} s")
     caught_enough = 100 * total.caught >= options.minimum * total.bad
     named_enough = 100 * total.named >= 95 * total.caught
     return 0 if caught_enough and named_enough and not total.false and total.grave == total.grave_caught else 1

@@ -1,0 +1,283 @@
+"""Repairs a model file: plans on its facts, writes a copy with another configuration, and judges what came out.
+
+Invariants:
+
+* The file itself is only read; hostile bytes are parsed by the confined child, which writes nothing.
+* What is put in place holds the tensors of the file, digest by digest, and is not refused for the target.
+* The destination is either what it was or the whole repaired file; it is never replaced unless that was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from modelreg.artifact import SourceFile, open_artifact
+from modelreg.client.checks import Checks, policy_of, target_of
+from modelreg.client.placement import as_placement_error
+from modelreg.config import Settings
+from modelreg.digest.streams import Descriptor, ingest
+from modelreg.errors import ConflictError, InspectionError, RefusedError, UsageError
+from modelreg.facts import Container, Facts, Tensor
+from modelreg.files import fsync_folder
+from modelreg.findings import Finding, Kind, Verdict
+from modelreg.inspect import Inspector
+from modelreg.inspect.pieces import Piece
+from modelreg.repair import Change, Plan, plan_repair, render
+from modelreg.rules import Policy, Purpose, Target, judge
+from modelreg.rules.keras.reader import Reader, reader_of
+
+MENDABLE = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP})
+_TAKEN_AWAY = "MR301"
+"""Bytecode in the file is what a repair takes out of it; the result is judged for it again."""
+_PACKAGE_DIGITS = 8
+_COPIED_SIZE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What a repair changed, what it could not, and the verdict on the result.
+
+    ``module`` is where the generated functions are, ``source`` their text; both ``None`` without any.  ``loads`` says
+    that nothing is left that refuses it; only then, and not in a dry run, it ``is_written``.
+    """
+
+    path: str
+    out: Path
+    target: str
+    reader: str
+    changes: tuple[Change, ...]
+    unmended: tuple[str, ...]
+    before: Verdict
+    verdict: Verdict
+    module: Path | None
+    source: str | None
+    loads: bool
+    is_written: bool
+
+
+def repair_model(
+    path: str,
+    out: Path,
+    *,
+    settings: Settings,
+    force: bool = False,
+    dry_run: bool = False,
+    **checks: Unpack[Checks],
+) -> Repaired:
+    """Write ``path``, changed so that the target's Keras reads it, as ``out``, if that can be done.
+
+    Judged is what ``keras.models.load_model(OUT, compile=False)`` does there after the generated module was imported.
+    Raises ``RefusedError`` for a damaged or unsafe file and for one without a configuration, ``ConflictError`` for a
+    destination that is in the way, ``UsageError`` for a target without Keras, ``PlacementError``.
+    """
+    target = target_of(checks.get("target"), settings)
+    reader = reader_of(target.environment) if target is not None else None
+    if target is None or reader is None:
+        raise UsageError(
+            "a repair needs a target with Keras" + (f"; {target.name!r} has none" if target else ""),
+            hint="--target PYTHON, --target requirements.txt@3.11 ...",
+        )
+    work = _Work(path, out, policy_of(settings, Purpose.DIAGNOSE, **checks), target, reader)
+    with open_artifact(Path(path)) as files, Inspector(expect_hdf5=True) as inspector:
+        if len(files) != 1 or Path(path).is_dir():
+            raise UsageError(f"{path!r} is a folder; only single files (.h5, .keras) are repaired")
+        work.check_destination(files[0], force=force)
+        return work.run(files[0], inspector, dry_run=dry_run)
+
+
+def module_of(out: Path) -> Path:
+    """Where the functions of the repaired file ``out`` are written: a name that can be imported."""
+    return out.with_name(f"{_identifier(out.stem)}_functions.py")
+
+
+class _Work:
+    """One repair."""
+
+    def __init__(self, path: str, out: Path, policy: Policy, target: Target, reader: Reader) -> None:
+        self.path = path
+        self.out = out
+        self.policy = policy
+        self.target = target
+        self.reader = reader
+
+    def check_destination(self, source: SourceFile, *, force: bool) -> None:
+        with as_placement_error(self.out):
+            for place in (self.out, module_of(self.out)):
+                if not os.path.lexists(place):
+                    continue
+                if place.exists() and os.path.samestat(place.stat(), os.fstat(source.descriptor)):
+                    raise ConflictError(f"{str(place)!r} is the file itself, which is never changed", hint="-o OTHER")
+                if not force or place.is_dir():
+                    raise ConflictError(
+                        f"{str(place)!r} exists", hint="give another name with -o, or --force to replace it"
+                    )
+
+    def run(self, source: SourceFile, inspector: Inspector, *, dry_run: bool) -> Repaired:
+        facts = inspector.inspect([(source.path, source.descriptor)], values=True)
+        before = self._verdict(facts, ())
+        self._check_mendable(facts, before)
+        sha256 = ingest(Descriptor(source.descriptor), source.size_bytes).sha256
+        plan = plan_repair(facts, self.reader, f"{_identifier(self.out.stem)}_{sha256[:_PACKAGE_DIGITS]}")
+        module = module_of(self.out) if plan.functions else None
+        text = None
+        if module is not None:
+            text = render(plan.functions, source=self.out.name, sha256=sha256, reader=self.reader)
+        pieces, unmended = self._pieces(source, inspector, facts, plan)
+        with self._staged(source, pieces, dry_run=dry_run) as (descriptor, staged):
+            verdict = self._checked(inspector, descriptor, facts, plan if pieces else None)
+            loads = bool(pieces) and not verdict.refusals
+            if loads and not dry_run:
+                self._place(staged, module, text)
+        return Repaired(
+            path=self.path,
+            out=self.out,
+            target=self.target.name,
+            reader=str(self.reader),
+            changes=plan.changes,
+            unmended=unmended,
+            before=before,
+            verdict=verdict,
+            module=module,
+            source=text,
+            loads=loads,
+            is_written=loads and not dry_run,
+        )
+
+    def _verdict(self, facts: Facts, generated: Iterable[str]) -> Verdict:
+        """The verdict on the facts for a loader that has the ``generated`` functions too."""
+        names = frozenset(generated)
+        wanted = tuple(each for each in facts.custom_objects if (each.registered_name or each.class_name) not in names)
+        known = dataclasses.replace(facts, custom_objects=wanted)
+        return Verdict(judge(known, self.policy, self.target, None), self.target.name)
+
+    def _check_mendable(self, facts: Facts, before: Verdict) -> None:
+        """Raise for what no change of a configuration can mend."""
+        grave = [
+            finding
+            for finding in before.refusals
+            if finding.kind in (Kind.CORRUPT, Kind.UNSAFE) and finding.rule != _TAKEN_AWAY
+        ]
+        if grave:
+            raise self._refused(grave[0], before)
+        if facts.container in MENDABLE and facts.config is not None:
+            return
+        if before.refusals:
+            raise self._refused(before.refusals[0], before)
+        raise UsageError(
+            f"{self.path!r} cannot be mended: it is {facts.container.value} and holds no Keras configuration",
+            hint=f"modelreg diagnose {self.path}",
+        )
+
+    def _refused(self, finding: Finding, before: Verdict) -> RefusedError:
+        return RefusedError(
+            f"{self.path!r} cannot be mended by changing its configuration: {finding.message}",
+            verdict=before,
+            hint=finding.fix,
+        )
+
+    def _pieces(
+        self, source: SourceFile, inspector: Inspector, facts: Facts, plan: Plan
+    ) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
+        """The recipe of the repaired file, empty where there can be none, and what is not mended."""
+        if plan.config == facts.config:
+            return (Piece(0, source.size_bytes),), plan.unmended
+        rewriting = inspector.rewrite(source.path, source.descriptor, plan.config)
+        if rewriting.reason is not None:
+            return (), (*plan.unmended, f"the file cannot be rewritten: {rewriting.reason}")
+        return rewriting.pieces, plan.unmended
+
+    def _checked(self, inspector: Inspector, descriptor: int, facts: Facts, plan: Plan | None) -> Verdict:
+        """The verdict on what was staged, once it is known to hold the tensors and the planned configuration."""
+        if plan is None:
+            return self._verdict(dataclasses.replace(facts, file=self.out.name), ())
+        after = inspector.inspect([(self.out.name, descriptor)], values=True)
+        if _tensors(after) != _tensors(facts) or after.weight_groups != facts.weight_groups:
+            raise InspectionError("the rewritten file does not hold the weights of the file; it was not kept")
+        if after.config != plan.config or after.training_config != facts.training_config:
+            raise InspectionError("the rewritten file does not hold the planned configuration; it was not kept")
+        return self._verdict(after, [function.registered for function in plan.functions])
+
+    # Files
+
+    @contextlib.contextmanager
+    def _staged(self, source: SourceFile, pieces: Sequence[Piece], *, dry_run: bool) -> Iterator[tuple[int, Path]]:
+        """The repaired file under a hidden name beside the destination, for a dry run among temporary files."""
+        import tempfile
+
+        folder = Path(tempfile.gettempdir()) if dry_run else self.out.parent
+        staged = folder / f".modelreg-repair-{secrets.token_hex(8)}"
+        with as_placement_error(self.out):
+            descriptor = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            with as_placement_error(self.out):
+                _write(pieces, source.descriptor, descriptor)
+                os.fchmod(descriptor, stat.S_IMODE(os.fstat(source.descriptor).st_mode) & 0o777 | stat.S_IWUSR)
+                os.fsync(descriptor)
+            yield descriptor, staged
+        finally:
+            os.close(descriptor)
+            staged.unlink(missing_ok=True)
+
+    def _place(self, staged: Path, module: Path | None, text: str | None) -> None:
+        """The module first, so that a model in place always has its functions beside it."""
+        with as_placement_error(self.out):
+            if module is not None and text is not None:
+                _put(module, text.encode("ascii"))
+            staged.replace(self.out)
+            fsync_folder(self.out.parent)
+
+
+def _write(pieces: Sequence[Piece], source: int, target: int) -> None:
+    at = 0
+    for piece in pieces:
+        data = piece.new_bytes
+        if data is not None:
+            _write_all(target, data, at)
+            at += len(data)
+            continue
+        done = 0
+        while done < piece.size_bytes:
+            run = os.pread(source, min(_COPIED_SIZE_BYTES, piece.size_bytes - done), piece.offset + done)
+            if not run:
+                raise InspectionError("the file became shorter while it was read")
+            _write_all(target, run, at + done)
+            done += len(run)
+        at += piece.size_bytes
+
+
+def _write_all(target: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(target, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _put(place: Path, data: bytes) -> None:
+    staged = place.with_name(f".modelreg-repair-{secrets.token_hex(8)}")
+    try:
+        with staged.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(place)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _tensors(facts: Facts) -> tuple[Tensor, ...]:
+    """The tensors without their places, which change where something before them grows."""
+    return tuple(dataclasses.replace(tensor, file="", extents=()) for tensor in facts.tensors)
+
+
+def _identifier(text: str) -> str:
+    name = re.sub(r"\W", "_", text, flags=re.ASCII)
+    return name if name[:1].isalpha() else f"model_{name}"
