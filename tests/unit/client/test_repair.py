@@ -39,8 +39,8 @@ def repair(tmp_path: Path) -> Repair:
     """``repair(file, "name")`` for Keras 3.15.1 on Python 3.11, into an empty folder."""
 
     def run(file: Path, out: str = "out.h5", **given: Any) -> Repaired:
-        given = {"target": TARGET, "settings": load_settings({})} | given
-        return repair_model(str(file), tmp_path / out, **given)
+        options: dict[str, Any] = {"target": TARGET, "settings": load_settings({})} | given
+        return repair_model(str(file), tmp_path / out, **options)
 
     return run
 
