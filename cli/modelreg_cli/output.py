@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from modelreg_cli.exits import Failure, OutputClosedError, OutputError
-from modelreg_cli.result import Block, Column, Fields, Lines, Result, Table
+from modelreg_cli.result import Block, Column, Fields, Findings, Lines, Result, Table
 from modelreg_cli.terminal import Style, escaped, is_terminal, painted, wants_colour
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Output:
                 for note in result.notes:
                     self.note(note)
                 for index, block in enumerate(result.blocks):
-                    if index and not isinstance(block, Lines):
+                    if index and not isinstance(block, Lines | Findings):
                         _write_lines(sys.stdout, [""])
                     _show_block(block)
 
@@ -129,6 +129,10 @@ def _show_block(block: Block) -> None:
             _write_lines(sys.stdout, (escaped(line) for line in lines))
         case Fields(pairs):
             _write_lines(sys.stdout, _field_lines(pairs, colour=colour))
+        case Findings(findings, after):
+            for finding, more in findings:
+                _write_lines(sys.stdout, [*finding_lines(finding, colour=colour), *map(escaped, more)])
+            _write_lines(sys.stdout, map(escaped, after))
         case Table() if is_terminal(sys.stdout):
             _draw_table(block, colour=colour)
         case Table():

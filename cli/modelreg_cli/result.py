@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelreg import Json, Verdict
+    from modelreg import Finding, Json, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,15 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-Block = Lines | Fields | Table
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings as data, each with the lines that follow it; ``after`` stands at the end."""
+
+    findings: tuple[tuple[Finding, tuple[str, ...]], ...]
+    after: tuple[str, ...] = ()
+
+
+Block = Lines | Fields | Findings | Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,13 @@ def test_a_name_that_the_locale_cannot_show_is_escaped(run: Callable[..., Any], 
     assert "Jos\\xe9" in in_pipe("show", "demo", environment={"PYTHONIOENCODING": "ascii"})
 
 
+def test_a_diagnosis_is_coloured_on_a_terminal_only(models: Path) -> None:
+    """Its findings are data, on standard output; a pipe gets the same words without colour."""
+    arguments = ("diagnose", str(models / "py38" / "lambda.h5"))
+    assert "\x1b[1;31mrefused:" in on_terminal(*arguments)
+    assert "\x1b" not in in_pipe(*arguments)
+
+
 def test_questions_are_asked_on_a_terminal(demo: str, run: Callable[..., Any]) -> None:
     """``withdraw`` asks, does nothing on *n*, and withdraws on *y*."""
     withdraw = ("withdraw", demo, "--reason", "wrong data")

@@ -69,7 +69,7 @@ class Diagnostics:
         """What is to be said of one artifact."""
         results = tuple(self._judged(facts, target) for target in self.targets or (None,))
         cells = () if self.targets else landscape(facts, self.policy)
-        verdicts = [result.verdict for result in results] + [cell.verdict for cell in cells if cell.verdict]
+        verdicts = [result.verdict for result in results] + [cell.verdict for cell in reversed(cells) if cell.verdict]
         explained = _explained(self.error, verdicts) if self.error is not None else ()
         return Diagnosis(path, facts, results, cells, explained)
 

@@ -43,8 +43,8 @@ def number_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
                 f"{facts.keras_version or '1'} that wrote it and relu6(x + 3) / 6 in {reader}: the predictions differ",
                 place(node),
                 Outcome.OTHER_NUMBERS,
-                "load it with Keras 2, or pass custom_objects={'hard_sigmoid': lambda x: "
-                "keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)}",
+                "modelreg repair FILE -o OUT --target TARGET writes the old definition out; or load it with Keras 2; "
+                "or pass custom_objects={'hard_sigmoid': lambda x: keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)}",
             )
         elif _resizes_bilinearly(node) and _samples_corners(facts) and reader.line is not Line.STANDALONE:
             yield Trouble(
