@@ -114,6 +114,37 @@ def _damaged_code(code: LambdaCode) -> Iterator[Finding]:
         )
 
 
+_COUNTERS = frozenset({"i", "j", "k", "n", "idx", "index", "ii", "jj"})
+"""How people call the variable of a loop."""
+
+
+def shared_counters(facts: Facts) -> Iterator[Finding]:
+    """MR435: functions that were made in a loop and all see its last value (Keras's issues 13574 and 13697)."""
+    groups: dict[tuple[object, ...], list[LambdaCode]] = {}
+    for code in facts.lambdas:
+        if code.source is not None and _counter(code):
+            groups.setdefault((code.source, code.free_variables, code.closure), []).append(code)
+    for codes in groups.values():
+        if len(codes) > 1:
+            first, second, *more = codes
+            value = dict(zip(first.free_variables, first.closure or (), strict=False)).get(_counter(first) or "")
+            yield RULES["MR435"].found(
+                f"layers {first.layer!r}{f', {second.layer!r}' if more else f' and {second.layer!r}'}"
+                + (f" and {len(more):,} more" if more else "")
+                + f" take {_counter(first)!r} from around them"
+                + (f", which is {value} in all of them" if value else ", whatever it is when they are called"),
+                where=lambda_place(first.path),
+                outcome=Outcome.OTHER_NUMBERS,
+            )
+
+
+def _counter(code: LambdaCode) -> str | None:
+    """The name from around the function that is a loop's counter: a captured whole number, or a global so called."""
+    captured = dict(zip(code.free_variables, code.closure or (), strict=False))
+    numbers = (name for name, value in captured.items() if name in _COUNTERS and value.isdecimal())
+    return next(numbers, None) or next((name for name in code.globals if name in _COUNTERS), None)
+
+
 def _uses(names: tuple[str, ...]) -> str:
     if not names:
         return ""

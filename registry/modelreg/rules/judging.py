@@ -27,6 +27,7 @@ def judge(facts: Facts, policy: Policy, target: Target | None, push: Environment
         *content.damage(facts),
         *content.hazards(facts),
         *content.stored_bytecode(facts, policy),
+        *content.shared_counters(facts),
         *content.usefulness(facts, policy),
         *content.weights(facts),
         *content.custom_objects(facts, policy),

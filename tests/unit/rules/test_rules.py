@@ -47,6 +47,26 @@ def ambiguous(*pythons: str) -> Facts:
     return facts(keras_version="3.15.1", lambdas=(code,))
 
 
+def made_in_a_loop(*values: str) -> Facts:
+    """Facts of as many Lambdas as values, each of which captured ``i``."""
+    return facts(
+        lambdas=tuple(
+            LambdaCode(
+                f"part_{index}",
+                f"m/part_{index}",
+                ("3.11",),
+                source="lambda x: x[:, i]",
+                free_variables=("i",),
+                closure=(value,),
+            )
+            for index, value in enumerate(values)
+        )
+    )
+
+
+PARTS = made_in_a_loop("2", "2").lambdas
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
@@ -249,6 +269,22 @@ CASES = [
         facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="/work/train.py"),)),
         severity=Severity.WARN,
         says=("'l'", "C:/work/train.py"),
+    ),
+    Case(
+        "Lambdas made in a loop that captured its counter",
+        "MR435",
+        made_in_a_loop("2", "2", "2"),
+        made_in_a_loop("0", "1", "2"),
+        severity=Severity.WARN,
+        says=("'part_0', 'part_1' and 1 more", "'i'", "which is 2 in all of them"),
+    ),
+    Case(
+        "Lambdas made in a loop that read its counter from the module",
+        "MR435",
+        facts(lambdas=tuple(replace(part, free_variables=(), closure=None, globals=("i",)) for part in PARTS)),
+        facts(lambdas=tuple(replace(part, free_variables=(), closure=None, globals=("tf",)) for part in PARTS)),
+        severity=Severity.WARN,
+        says=("'part_0' and 'part_1'", "'i'", "whatever it is"),
     ),
     Case(
         "bytecode damaged on Windows",

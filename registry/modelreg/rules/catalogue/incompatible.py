@@ -270,6 +270,16 @@ RULES = (
         "read the function that modelreg inspect shows; save models on Linux or macOS",
         escalates=False,
     ),
+    warn(
+        "MR435",
+        "Lambdas that share a loop's last value",
+        "Several Lambdas have the same code and take the same counter from around it. A function made in a loop sees "
+        "the counter's last value, not the one of its own round; what was computed while the model was built may have "
+        "been different.",
+        "layers 'part_0', 'part_1' and 1 more take 'i' from around them, which is 2 in all of them.",
+        "pass it as an argument: Lambda(lambda x, i: x[:, i], arguments={'i': i})",
+        escalates=False,
+    ),
     refuse(
         "MR440",
         "Predictions differ from those at push",
