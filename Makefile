@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+PARALLEL := --numprocesses auto --dist worksteal
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
@@ -17,7 +18,7 @@ demo: $(DEMO)/installed  ## show the main job on real Keras files: pushed, pulle
 	@$(DEMO)/venv/bin/python examples/demo.py $(DEMO)/venv/bin/modelreg
 
 test: $(VENV)/installed lint types layers  ## everything: static checks and all tests, with TensorFlow
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: lint types layers unit  ## the everyday loop, under two minutes
 
@@ -33,7 +34,7 @@ layers: $(VENV)/installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/installed
-	$(BIN)/python -m pytest -q tests/unit tests/suite tests/cli tests/docs
+	$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile quick -m 'not slow and not tensorflow' tests/unit tests/suite tests/cli tests/docs
 
 format: $(VENV)/installed  ## let ruff lay out the code
 	$(BIN)/ruff check --fix

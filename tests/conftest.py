@@ -21,6 +21,7 @@ from modelreg.facts import Container, Extent, Facts, Tensor
 from modelreg.manifest import FileEntry, Manifest
 
 settings.register_profile("modelreg", deadline=None, max_examples=60)
+settings.register_profile("quick", deadline=None, max_examples=15)
 settings.load_profile("modelreg")
 
 MODELS = Path(__file__).parent / "models"

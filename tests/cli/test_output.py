@@ -50,6 +50,7 @@ def hostile_model(models: Path, home: Path) -> Path:
 
 
 COMMANDS = ["inspect hostile.h5", "push hostile.h5 --meta who=" + "\x1b[31m", "show hostile", "pull hostile", "list"]
+COMMANDS += ["diagnose hostile.h5", "repair hostile.h5 -o mended.h5 --dry-run"]
 
 
 @pytest.mark.parametrize("stream", ["pipe", "terminal"])

@@ -41,6 +41,7 @@ def _run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of_a_document_ends_as_it_says(document: str, tmp_path: Path) -> None:
     """Claim: a reader who types the document's commands sees the exit statuses that it promises."""

@@ -118,6 +118,7 @@ def test_a_bomb_is_not_inflated(content: dict[str, bytes], read: Read) -> None:
     assert HazardKind.OVERSIZED_DATASET in [hazard.kind for hazard in facts.hazards]
 
 
+@pytest.mark.slow
 def test_many_small_bombs_are_not_inflated_either(content: dict[str, bytes], read: Read) -> None:
     """Each member is below the bound for one; together they are not."""
     bombs = {f"assets/{number}": bytes(60 * 2**20) for number in range(20)}
