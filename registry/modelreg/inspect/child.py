@@ -21,6 +21,7 @@ import importlib
 import io
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -34,17 +35,21 @@ from modelreg.inspect import limits
 from modelreg.inspect.builtins import is_builtin
 from modelreg.inspect.confine import confine, limit_resources
 from modelreg.inspect.pairs import StoredPair
+from modelreg.inspect.progress import Progress
 from modelreg.inspect.reader import SAVED_MODEL_MARKS, read_artifact
 from modelreg.inspect.sniff import Format, sniff
 from modelreg.inspect.source import SourceFile, descriptor_stream, unread
 from modelreg.inspect.wire import (
+    ANSWERED,
     BEGUN,
     REAP,
-    STATUS_SIZE_BYTES,
+    WORKED,
     Answer,
+    ReaderEnd,
     Request,
     decode_request,
     encode,
+    encode_number,
     receive,
     receive_descriptors,
     receive_exactly,
@@ -125,24 +130,30 @@ def _serve(connection: socket.socket) -> None:
         os.close(descriptor)
     patience_s = 0.0
     try:
-        connection.sendall(reader.to_bytes(STATUS_SIZE_BYTES, "big", signed=True))
+        connection.sendall(encode_number(reader))
         if receive_exactly(connection, 1) == REAP:
             patience_s = _LAST_WORDS_WALL_S
     finally:
-        status = _end(reader, patience_s)
-    connection.sendall(status.to_bytes(STATUS_SIZE_BYTES, "big", signed=True))
+        end = _end(reader, patience_s)
+    connection.sendall(end.encode())
 
 
-def _end(reader: int, patience_s: float) -> int:
-    """Wait for the reader's end, but not for longer than that; returns its exit status, negative for a signal."""
+def _end(reader: int, patience_s: float) -> ReaderEnd:
+    """Wait for the reader's end, but not for longer than that."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        ended, status = os.waitpid(reader, os.WNOHANG)
+        ended, status, used = os.wait4(reader, os.WNOHANG)
         if ended:
-            return os.waitstatus_to_exitcode(status)
+            return _reader_end(status, used)
         time.sleep(0.002)
     os.kill(reader, signal.SIGKILL)  # it has not been reaped, so the number is still its own
-    return os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+    return _reader_end(*os.wait4(reader, 0)[1:])
+
+
+def _reader_end(status: int, used: resource.struct_rusage) -> ReaderEnd:
+    cpu_ms = round(1000 * (used.ru_utime + used.ru_stime))
+    peak_kib = used.ru_maxrss if sys.platform != "darwin" else used.ru_maxrss // 1024  # bytes there (getrusage(2))
+    return ReaderEnd(os.waitstatus_to_exitcode(status), cpu_ms, peak_kib)
 
 
 # The reader
@@ -156,10 +167,12 @@ def _read(request: Request, descriptors: Sequence[int], starter: int) -> NoRetur
         connection = socket.socket(fileno=descriptors[0])
         os.dup2(descriptors[1], sys.stderr.fileno())
         os.close(descriptors[1])
-        files = _files(request, descriptors[2:])
+        progress = Progress(lambda: connection.sendall(WORKED))
+        files = _files(request, descriptors[2:], progress)
         limit_resources(request.limits)
         connection.sendall(BEGUN)
-        connection.sendall(encode(_answer(request, files)))
+        answer = encode(_answer(request, files, progress))
+        connection.sendall(ANSWERED + answer)
         status = 0
     except BaseException:  # nothing of the starter may run in its copy, whatever happens
         traceback.print_exc()
@@ -176,19 +189,19 @@ def _die_with(starter: int) -> None:
             os._exit(1)
 
 
-def _files(request: Request, descriptors: Sequence[int]) -> list[SourceFile]:
+def _files(request: Request, descriptors: Sequence[int], progress: Progress) -> list[SourceFile]:
     sent = iter(descriptors)
     return [
         SourceFile(
             file.path,
             file.size_bytes,
-            descriptor_stream(next(sent), file.size_bytes) if file.is_sent else unread(),
+            descriptor_stream(next(sent), file.size_bytes, progress) if file.is_sent else unread(),
         )
         for file in request.files
     ]
 
 
-def _answer(request: Request, files: Sequence[SourceFile]) -> Answer:
+def _answer(request: Request, files: Sequence[SourceFile], progress: Progress) -> Answer:
     try:
         _import_parsers(request, files)
         confine()
@@ -197,19 +210,19 @@ def _answer(request: Request, files: Sequence[SourceFile]) -> Answer:
     where = files[0].path if len(files) == 1 else "."
     try:
         if request.pairs is not None:
-            return _measured(request.pairs, files)
+            return _measured(request.pairs, files, progress)
         if request.rewrite is not None:
             return _rewritten(request.rewrite, files)
-        return _bounded(Answer(read_artifact(files, values=_values(request))), where)
+        return _bounded(Answer(read_artifact(files, values=_values(request, progress))), where)
     except MemoryError:
         detail = f"reading needs more than {request.limits.memory_bytes // limits.MIB:,} MiB"
         return Answer(Facts(Container.OPAQUE, where, hazards=(Hazard(HazardKind.TOO_MUCH, where, detail),)))
 
 
-def _measured(pairs: Sequence[StoredPair], files: Sequence[SourceFile]) -> Answer:
+def _measured(pairs: Sequence[StoredPair], files: Sequence[SourceFile], progress: Progress) -> Answer:
     from modelreg.inspect.value_difference import measure
 
-    return Answer(distances=measure(pairs, files))
+    return Answer(distances=measure(pairs, files, progress))
 
 
 def _rewritten(config: str, files: Sequence[SourceFile]) -> Answer:
@@ -218,12 +231,12 @@ def _rewritten(config: str, files: Sequence[SourceFile]) -> Answer:
     return Answer(rewriting=rewritten(files[0], config))
 
 
-def _values(request: Request) -> Values | None:
+def _values(request: Request, progress: Progress) -> Values | None:
     if not request.values:
         return None
     from modelreg.inspect.values import Values
 
-    return Values.for_artifact(sum(file.size_bytes for file in request.files if file.is_sent))
+    return Values.for_artifact(sum(file.size_bytes for file in request.files if file.is_sent), progress)
 
 
 def _bounded(answer: Answer, where: str) -> Answer:

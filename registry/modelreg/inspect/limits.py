@@ -136,16 +136,24 @@ REWRITTEN_SIZE_BYTES_MAX = 32 * MIB
 """New bytes of a repaired file: a configuration of TEXT_LENGTH_MAX, and the pages around it that libhdf5 changes."""
 REWRITTEN_PIECES_MAX = 10_000
 
+PROGRESS_SIZE_BYTES = 32 * MIB
+"""Bulk work between two signs of it: at 20 MB/s under two seconds."""
+WALL_RATE_BYTES_PER_S = 20_000_000
+"""The slowest disk that is waited for: a share over 200 Mbit/s."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What one child may use; the kernel enforces the first two, the parent the third."""
+    """What one child may use; the kernel enforces the first two, the parent the others, in wall time."""
 
     memory_bytes: int = 3 * GIB
     """Address space: 0.4 GiB of libraries, a 64 MiB configuration as Python values, inflated weights twice."""
     cpu_s: int = 8
     """A configuration of 50,000 layers takes about 3 s; damaged HDF5 makes libhdf5 loop for ever."""
-    wall_s: int = 60
+    silence_s: int = 9
+    """Between two signs of bulk work (``inspect/progress``), of which parsing makes none: with the time that ending a
+    process takes, no reader parses for longer than 10 s, however busy the machine is."""
+    wall_s: int = 9
 
     @classmethod
     def for_size(cls, size_bytes: int, *, values: bool = False) -> ChildLimits:
@@ -154,6 +162,8 @@ class ChildLimits:
         With ``values``, digests of tensors too: they may read twice the size and 512 MiB more, at no less than that.
         """
         extra_s = size_bytes // 200_000_000
+        bulk_bytes = size_bytes
         if values:
             extra_s += (VALUES_BUDGET_FACTOR * size_bytes + VALUES_BUDGET_BASE_SIZE_BYTES) // 200_000_000
-        return cls(cpu_s=cls().cpu_s + extra_s, wall_s=cls().wall_s + 4 * extra_s)
+            bulk_bytes += VALUES_BUDGET_FACTOR * size_bytes
+        return cls(cpu_s=cls().cpu_s + extra_s, wall_s=cls().wall_s + bulk_bytes // WALL_RATE_BYTES_PER_S)

@@ -15,6 +15,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from modelreg.inspect import limits
+from modelreg.inspect.progress import Coverage, Progress, Untold
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -37,9 +40,10 @@ class SourceFile:
         return self.stream.read(size_bytes)
 
 
-def descriptor_stream(descriptor: int, size_bytes: int) -> BinaryIO:
-    """The bytes of an open file descriptor, which is neither moved nor closed."""
-    return io.BufferedReader(_Descriptor(descriptor, size_bytes), _BUFFER_SIZE_BYTES)
+def descriptor_stream(descriptor: int, size_bytes: int, progress: Progress | None = None) -> BinaryIO:
+    """The bytes of an open file descriptor, which is neither moved nor closed; reading new ones is progress."""
+    coverage = Coverage(size_bytes, progress or Untold())
+    return io.BufferedReader(_Descriptor(descriptor, size_bytes, coverage), _BUFFER_SIZE_BYTES)
 
 
 def window(stream: BinaryIO, offset: int, size_bytes: int) -> BinaryIO:
@@ -89,12 +93,17 @@ class _Positioned(io.RawIOBase):
 
 
 class _Descriptor(_Positioned):
-    def __init__(self, descriptor: int, size_bytes: int) -> None:
+    def __init__(self, descriptor: int, size_bytes: int, coverage: Coverage) -> None:
         super().__init__(size_bytes)
         self._descriptor = descriptor
+        self._coverage = coverage
 
     def _fill(self, view: memoryview) -> int:
-        return os.preadv(self._descriptor, [view], self._position)
+        """In pieces no larger than what is one sign of work, so that a slow disk shows that it is read."""
+        view = view[: limits.PROGRESS_SIZE_BYTES]
+        got = os.preadv(self._descriptor, [view], self._position)
+        self._coverage.read(self._position, got)
+        return got
 
 
 class _Window(_Positioned):

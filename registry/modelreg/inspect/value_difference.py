@@ -24,6 +24,7 @@ from modelreg.digest.values import value_hasher
 from modelreg.facts import Extent
 from modelreg.inspect import limits
 from modelreg.inspect.pairs import StoredPair, StoredTensor
+from modelreg.inspect.progress import Progress
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.values import ITEM_SIZES, Values, stored_size_bytes
 
@@ -40,9 +41,11 @@ _SIGNIFICANT = ".9g"
 _Array = npt.NDArray[Any]
 
 
-def measure(pairs: Sequence[StoredPair], files: Sequence[SourceFile]) -> tuple[Distance | None, ...]:
+def measure(
+    pairs: Sequence[StoredPair], files: Sequence[SourceFile], progress: Progress | None = None
+) -> tuple[Distance | None, ...]:
     """The distance of each pair; ``None`` for one whose values cannot be read side by side."""
-    budget = Values.for_artifact(sum(file.size_bytes for file in files))
+    budget = Values.for_artifact(sum(file.size_bytes for file in files), progress)
     return tuple(_measure(pair, files, budget) for pair in pairs)
 
 
@@ -63,6 +66,7 @@ def _measure(pair: StoredPair, files: Sequence[SourceFile], budget: Values) -> D
         for hasher, block in zip(hashers, blocks, strict=True):
             hasher.update(block)
         seen.take(*blocks)
+        budget.progress.worked(sum(map(len, blocks)))
     if [hasher.hexdigest() for hasher in hashers] != [side.digest for side in sides]:
         return None
     return seen.distance(pair.shape)

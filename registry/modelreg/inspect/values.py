@@ -25,6 +25,7 @@ import numpy.typing as npt
 from modelreg.digest.values import value_hasher
 from modelreg.facts import Extent
 from modelreg.inspect import limits
+from modelreg.inspect.progress import Progress, Untold
 
 ITEM_SIZES = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
@@ -68,15 +69,16 @@ def stored_size_bytes(shape: Sequence[int], dtype: str) -> int | None:
 class Values:
     """Takes digests, as long as ``budget_bytes`` last."""
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, progress: Progress | None = None) -> None:
         self._budget_bytes = budget_bytes
+        self.progress = progress or Untold()
         self._block = memoryview(bytearray(limits.VALUES_BLOCK_SIZE_BYTES))
         self._known: dict[object, Taken] = {}
 
     @classmethod
-    def for_artifact(cls, size_bytes: int) -> Values:
+    def for_artifact(cls, size_bytes: int, progress: Progress | None = None) -> Values:
         """With the budget for an artifact of ``size_bytes`` that were sent."""
-        return cls(limits.VALUES_BUDGET_BASE_SIZE_BYTES + limits.VALUES_BUDGET_FACTOR * size_bytes)
+        return cls(limits.VALUES_BUDGET_BASE_SIZE_BYTES + limits.VALUES_BUDGET_FACTOR * size_bytes, progress)
 
     def stored(
         self, stream: BinaryIO, extents: Sequence[Extent], shape: Sequence[int], dtype: str, *, swapped: bool = False
@@ -127,6 +129,7 @@ class Values:
             hasher.update(plain)
             nonfinite += counter(plain)
             seen += len(plain)
+            self.progress.worked(len(plain))
         return Taken(hasher.hexdigest(), nonfinite) if seen == size_bytes else NOTHING
 
     def afford(self, size_bytes: int) -> bool:

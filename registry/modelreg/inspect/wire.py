@@ -2,9 +2,10 @@
 
     parent to starter    a request, then its descriptors: the reader's socket, its last words' pipe, the files
     starter to parent    the reader's process id
-    reader to parent     BEGUN, then the answer, on the socket that came with the request
+    reader to parent     BEGUN, a WORKED for each piece of bulk work, ANSWERED and the answer, on the socket that came
+                         with the request
     parent to starter    REAP (the reader has closed its socket) or KILL
-    starter to parent    how the reader ended: its exit status, or the signal's number, negative
+    starter to parent    how the reader ended: its exit status (or the signal's number, negative), what it used
 
 A message is a length of eight bytes and canonical JSON; descriptors travel beside it in batches.  The parent bounds
 what it takes from a reader, which may have been taken over by the bytes that it read.
@@ -16,6 +17,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from modelreg.comparison import Distance
 from modelreg.errors import DocumentError
@@ -27,10 +29,12 @@ from modelreg.records import canonical_json, from_json, parse_json, to_json
 
 BEGUN = b"!"
 """One byte that the child sends when it begins to read: what goes wrong from here on is the bytes' doing."""
+WORKED = b"."
+ANSWERED = b"="
 REAP = b"r"
 KILL = b"k"
-STATUS_SIZE_BYTES = 8
-"""A process id or an exit status, big-endian and signed."""
+NUMBER_SIZE_BYTES = 8
+"""A process id, or one of the numbers of a ``ReaderEnd``, big-endian and signed."""
 _LENGTH_SIZE_BYTES = 8
 _DESCRIPTORS_PER_MESSAGE = 128
 """Linux takes 253 at once (``SCM_MAX_FD``), macOS fewer."""
@@ -72,6 +76,33 @@ class Answer:
     failure: str | None = None
     distances: tuple[Distance | None, ...] | None = None
     rewriting: Rewriting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderEnd:
+    """How a reader ended: exit status, or negative the signal; the processor time and the memory that it had at most.
+
+    The memory counts what it shares with its starter, some 60 MiB.
+    """
+
+    status: int
+    cpu_ms: int
+    peak_kib: int
+
+    SIZE_BYTES: ClassVar[int] = 3 * NUMBER_SIZE_BYTES
+
+    @classmethod
+    def decode(cls, data: bytes) -> ReaderEnd:
+        parts = range(0, cls.SIZE_BYTES, NUMBER_SIZE_BYTES)
+        return cls(*(int.from_bytes(data[at : at + NUMBER_SIZE_BYTES], "big", signed=True) for at in parts))
+
+    def encode(self) -> bytes:
+        return b"".join(map(encode_number, (self.status, self.cpu_ms, self.peak_kib)))
+
+
+def encode_number(number: int) -> bytes:
+    """The number as it travels."""
+    return number.to_bytes(NUMBER_SIZE_BYTES, "big", signed=True)
 
 
 def encode(message: Request | Answer) -> bytes:

@@ -17,7 +17,7 @@ import pytest
 from modelreg.artifact import open_artifact
 from modelreg.errors import InspectionError, NotFoundError, UsageError
 from modelreg.facts import Container, DefectKind, Facts, HazardKind
-from modelreg.inspect import Entry, Inspector, inspect_path, sandbox, worth_reading
+from modelreg.inspect import Entry, Inspector, inspect_path, starter, worth_reading
 from modelreg.inspect.confine import landlock_abi
 from modelreg.inspect.limits import MIB, ChildLimits
 from modelreg.inspect.reader import read_artifact
@@ -112,24 +112,23 @@ def test_one_inspector_reads_several_artifacts_each_in_a_process_of_its_own(
 ) -> None:
     """What one artifact took over never sees the next; what starts the readers stays, and leaves with the Inspector."""
     numbers: list[int] = []
-    real = sandbox._Starter._number
+    real = starter.Starter._number
 
-    def noted(starter: sandbox._Starter, deadline: float) -> int:
-        numbers.append(real(starter, deadline))
+    def noted(starting: starter.Starter, deadline: float) -> int:
+        numbers.append(real(starting, deadline))
         return numbers[-1]
 
-    monkeypatch.setattr(sandbox._Starter, "_number", noted)
+    monkeypatch.setattr(starter.Starter, "_number", noted)
     names = ["py38/plain.h5", "py313/plain.keras", "tf220/plain.tflite", "onnx/plain.onnx"] * 2
     with Inspector() as inspector:
-        starter = inspector.starter_pid
+        started = inspector.starter_pid
         containers = [inspector.inspect([entry]).container for name in names for entry in opened(models / name)]
-        assert (inspector.starter_pid, inspector.reader_pid) == (starter, None)
+        assert (inspector.starter_pid, inspector.reader_pid) == (started, None)
     assert containers == [Container.KERAS_HDF5, Container.KERAS_ZIP, Container.TFLITE, Container.ONNX] * 2
-    readers = numbers[::2]
-    assert len({starter, *readers}) == 9
-    assert starter is not None
-    assert is_gone(starter)
-    assert all(map(is_gone, readers))
+    assert len({started, *numbers}) == 9
+    assert started is not None
+    assert is_gone(started)
+    assert all(map(is_gone, numbers))
 
 
 def test_a_starter_that_died_is_replaced(models: Path) -> None:
