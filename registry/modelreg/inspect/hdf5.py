@@ -24,6 +24,7 @@ from modelreg.facts import Container, Defect, DefectKind, Extent, Hazard, Hazard
 from modelreg.inspect import limits
 from modelreg.inspect.hdf5_dtype import dtype_name
 from modelreg.inspect.hdf5_groups import read_weight_groups
+from modelreg.inspect.hdf5_heap import GuardedStream
 from modelreg.inspect.text import plain
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def read_hdf5(stream: BinaryIO, *, file: str, base: int, size_bytes: int, values
     """
     contents = Hdf5Contents()
     try:
-        with h5py.File(stream, "r") as opened:
+        with h5py.File(GuardedStream(stream), "r") as opened:
             _Reader(contents, _Place(stream, file, base, size_bytes), values).read(opened.id)
     except H5_ERRORS as error:
         if any(mark in str(error) for mark in _OUT_OF_MEMORY):

@@ -31,6 +31,10 @@ TENSORS_MAX = 200_000
 HDF5_DEPTH_MAX = 64
 """Nested groups; a Keras model of ten nested models makes about 30."""
 HDF5_LINKS_MAX = 1_000_000
+HEAP_COLLECTION_SIZE_BYTES_MAX = CONFIG_SIZE_BYTES_MAX + MIB
+"""A collection holds one text and its headers, if the text is longer than 4 KiB."""
+HEAP_OBJECTS_MAX = 65_537
+"""Objects are numbered by 16 bits; free space has the number 0."""
 EXTENTS_MAX = 400_000
 """Chunks of all tensors together (after adjoining ones are merged); facts are signed and must stay small."""
 CHUNKS_MAX = 2_000_000
