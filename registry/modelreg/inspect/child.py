@@ -162,6 +162,7 @@ def _reader_end(status: int, used: resource.struct_rusage) -> ReaderEnd:
 def _read(request: Request, descriptors: Sequence[int], starter: int) -> NoReturn:
     """Read the artifact and answer on the first descriptor; last words go to the second."""
     status = 1
+    gc.disable()  # it ends before it could ever matter, and a large configuration is gone through again and again
     try:
         _die_with(starter)
         connection = socket.socket(fileno=descriptors[0])
