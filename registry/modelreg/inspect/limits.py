@@ -142,6 +142,8 @@ REWRITTEN_PIECES_MAX = 10_000
 
 PROGRESS_SIZE_BYTES = 32 * MIB
 """Bulk work between two signs of it: at 20 MB/s under two seconds."""
+PARSED_RATE_BYTES_PER_S = MIB
+"""Of a configuration on a machine with ten times as many processes as processors; else it is about 10 MiB/s."""
 WALL_RATE_BYTES_PER_S = 20_000_000
 """The slowest disk that is waited for: a share over 200 Mbit/s."""
 
@@ -156,7 +158,8 @@ class ChildLimits:
     """A configuration of 50,000 layers takes about 3 s; damaged HDF5 makes libhdf5 loop for ever."""
     silence_s: int = 9
     """Between two signs of bulk work (``inspect/progress``), of which parsing makes none: with the time that ending a
-    process takes, no reader parses for longer than 10 s, however busy the machine is."""
+    process takes, no reader of a small file takes 10 s, however busy the machine is.  A file that can hold a large
+    configuration has time in proportion, of which ``cpu_s`` is all that a parser that goes round and round will use."""
     wall_s: int = 9
 
     @classmethod
@@ -167,7 +170,9 @@ class ChildLimits:
         """
         extra_s = size_bytes // 200_000_000
         bulk_bytes = size_bytes
+        silence_s = cls().silence_s + min(size_bytes, CONFIG_SIZE_BYTES_MAX) // PARSED_RATE_BYTES_PER_S
         if values:
             extra_s += (VALUES_BUDGET_FACTOR * size_bytes + VALUES_BUDGET_BASE_SIZE_BYTES) // 200_000_000
             bulk_bytes += VALUES_BUDGET_FACTOR * size_bytes
-        return cls(cpu_s=cls().cpu_s + extra_s, wall_s=cls().wall_s + bulk_bytes // WALL_RATE_BYTES_PER_S)
+        wall_s = silence_s + bulk_bytes // WALL_RATE_BYTES_PER_S
+        return cls(cpu_s=cls().cpu_s + extra_s, silence_s=silence_s, wall_s=wall_s)
