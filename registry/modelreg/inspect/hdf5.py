@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
-from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5t
+from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5pl, h5t
 
 from modelreg.facts import Container, Defect, DefectKind, Extent, Hazard, HazardKind, Tensor, WeightGroup
 from modelreg.inspect import limits
@@ -36,6 +36,9 @@ _OUT_OF_MEMORY = ("memory allocation failed", "H5MM_")
 """How libhdf5 says it in an ``OSError``."""
 _V3_VARIABLE = re.compile(r"(^|/)vars/[^/]+$")
 _INTEGER_MAX = 2**53 - 1
+
+for _ in range(h5pl.size()):
+    h5pl.remove(0)  # folders in which libhdf5 looks for the filter that a chunk names, HDF5_PLUGIN_PRELOAD or not
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from modelreg.inspect import confine as confining
 from modelreg.inspect.confine import confine, limit_resources
 from modelreg.inspect.limits import MIB, ChildLimits
 
@@ -22,10 +23,12 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 
 def main() -> None:
-    path, landlock_only = sys.argv[1], sys.argv[2] == "landlock"
+    path, mode = sys.argv[1:3]
     held = os.open(path, os.O_RDONLY)
     limit_resources(ChildLimits(memory_bytes=600 * MIB))
-    if landlock_only:
+    if mode == "no landlock":
+        confining.landlock_abi = lambda: 0
+    if mode == "landlock":
         # With a descriptor limit that nothing reaches, what is refused is refused by Landlock alone.
         import resource
 
@@ -44,6 +47,9 @@ def main() -> None:
         "take a gigabyte": lambda: bytes(1024 * MIB),
         "read what it was given": lambda: os.pread(held, 4, 0),
     }
+    if mode == "no landlock":
+        del attempts["run a program"]  # it begins, finds that it can load no library, and nothing is left to tell of it
+        attempts["remove a file by its name"] = lambda: os.unlink(path + ".spare")
     print(json.dumps({what: outcome(attempt) for what, attempt in attempts.items()}))  # noqa: T201
 
 

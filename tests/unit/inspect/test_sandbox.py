@@ -282,6 +282,20 @@ def test_landlock_alone_refuses_every_file(models: Path) -> None:
     assert outcomes["read what it was given"] == "done"
 
 
+def test_without_landlock_no_file_can_be_opened_but_one_can_be_removed(tmp_path: Path, models: Path) -> None:
+    """What docs/hostile-files.md says of kernels without it: no descriptor can be made, so nothing can be read, written
+    or sent; calls that need none, which only code that took the reader over makes, still work as the user's.
+    """
+    path, spare = tmp_path / "m.h5", tmp_path / "m.h5.spare"
+    path.write_bytes((models / "py38" / "plain.h5").read_bytes())
+    spare.touch()
+    outcomes = probe(path, "no landlock")
+    assert outcomes.pop("read what it was given") == "done"
+    assert outcomes.pop("remove a file by its name") == "done"
+    assert not spare.exists()
+    assert all(outcome.endswith("Error") for outcome in outcomes.values()), outcomes
+
+
 def test_external_storage_does_not_leak_into_facts(tmp_path: Path) -> None:
     """A dataset that points at a secret file is named as a hazard, and the file's bytes are nowhere."""
     import h5py
