@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import modelreg
+from modelreg_cli.result import Column, Table
 from modelreg_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -64,9 +65,28 @@ def golden_line(golden: Golden) -> str:
     )
 
 
+def output_table(run: PredictionRun, expected: str, actual: str) -> Table:
+    """Every output and the worst of its values, under headings for what was ``expected`` and what is ``actual``."""
+    columns = (
+        Column("OUTPUT"),
+        Column("BEYOND", right=True),
+        Column("WORST", right=True),
+        Column("OF SCALE", right=True),
+        Column("AT"),
+        Column(expected, right=True, optional=True),
+        Column(actual, right=True, optional=True),
+    )
+    return Table(columns, [_output_row(report) for report in run.outputs])
+
+
+def place_of(run: PredictionRun) -> str:
+    """``Keras 3.15.1, TensorFlow 2.21.0, Python 3.11.7``, as far as it is known."""
+    return ", ".join(f"{name} {run.versions[key]}" for name, key in _SHOWN if key in run.versions)
+
+
 def run_line(run: PredictionRun) -> str:
     """``replayed: the same by Keras 3.15.1 on Python 3.11.7 (4 samples, to 1e-4)``."""
-    place = ", ".join(f"{name} {run.versions[key]}" for name, key in _SHOWN if key in run.versions)
+    place = place_of(run)
     outcome = {"same": "the same", "different": "other numbers"}.get(run.outcome.value, run.outcome.value)
     told = f" ({counted(run.samples, 'sample')}, to {run.tolerance})" if run.samples else ""
     return f"replayed: {outcome}{told} by {place or 'an interpreter that did not start'}"
@@ -91,7 +111,7 @@ def run_value(run: PredictionRun | None) -> Json:
     }
 
 
-def output_row(report: OutputReport) -> tuple[str, ...]:
+def _output_row(report: OutputReport) -> tuple[str, ...]:
     """One line of the table of outputs."""
     place = "[" + ", ".join(map(str, report.index)) + "]" if report.index else "-"
     beyond = f"{report.beyond:,} of {report.values:,}"

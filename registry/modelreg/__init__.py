@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelreg.client.doctor import examine
     from modelreg.client.folder import is_pulled_folder, replay_folder, verify_folder
     from modelreg.client.golden import GoldenRequest
+    from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
     from modelreg.client.registry import default_name
     from modelreg.client.repair import Repaired, repair_model
     from modelreg.client.replay import Replayed, ReplayRequest
@@ -65,6 +66,7 @@ _HOMES = {
     "modelreg.client.doctor": ("examine",),
     "modelreg.client.folder": ("is_pulled_folder", "replay_folder", "verify_folder"),
     "modelreg.client.golden": ("GoldenRequest",),
+    "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
     "modelreg.client.registry": ("default_name",),
     "modelreg.client.repair": ("Repaired", "repair_model"),
     "modelreg.client.replay": ("ReplayRequest", "Replayed"),
@@ -160,6 +162,9 @@ __all__ = [
     "PlacementError",
     "Policy",
     "PredictionRun",
+    "Proof",
+    "ProofOutcome",
+    "ProofRequest",
     "Pulled",
     "Purpose",
     "Pushed",

@@ -17,11 +17,11 @@ from modelreg_cli.replaying import (
     Timeout,
     Tolerance,
     golden_line,
-    output_row,
+    output_table,
     run_line,
     run_value,
 )
-from modelreg_cli.result import Block, Column, Lines, Result, Table
+from modelreg_cli.result import Block, Lines, Result
 from modelreg_cli.subjects import pulled_folder_of
 from modelreg_cli.wording import prefixed
 
@@ -72,18 +72,6 @@ def replay(
 
 def _result(replayed: Replayed) -> Result:
     run = replayed.run
-    table = Table(
-        (
-            Column("OUTPUT"),
-            Column("BEYOND", right=True),
-            Column("WORST", right=True),
-            Column("OF SCALE", right=True),
-            Column("AT"),
-            Column("AT PUSH", right=True, optional=True),
-            Column("NOW", right=True, optional=True),
-        ),
-        [output_row(report) for report in run.outputs],
-    )
     blocks: tuple[Block, ...] = (
         Lines((replayed.reference, f"at push: {golden_line(replayed.golden)}", run_line(run))),
     )
@@ -98,7 +86,7 @@ def _result(replayed: Replayed) -> Result:
             "run": run_value(run),
             "verdict": replayed.verdict.to_json(),
         },
-        blocks=(*blocks, table) if run.outputs else blocks,
+        blocks=(*blocks, output_table(run, "AT PUSH", "NOW")) if run.outputs else blocks,
         quiet=(run.outcome.value,),
         verdict=replayed.verdict,
         exit_status=replayed.verdict.exit,

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, target_of
+from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
 from modelreg.client.fetch import MANIFEST_NAME, check_folder
+from modelreg.client.golden import check_kept_golden
 from modelreg.client.replay import Replayed, ReplayRequest, replay_if_allowed, require_replayable, run_golden
 from modelreg.client.results import Verified
 from modelreg.config import Settings, load_settings
 from modelreg.digest.streams import Progress
 from modelreg.errors import NotFoundError
 from modelreg.findings import Verdict
-from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, Manifest, manifest_digest
+from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, Golden, Manifest, manifest_digest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.replay import PredictionRun
 from modelreg.rules import Policy, Purpose
@@ -93,6 +94,29 @@ def replay_staged(
     verdict = accepted_bytes(judgement.verdict, findings, f"{name} was not pulled")
     findings = check_folder(staging, manifest, policy, full=False, progress=None)
     return run, accepted_bytes(verdict, findings, f"{name} was not pulled")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGolden:
+    """Golden predictions in a pulled folder, of which every byte was checked."""
+
+    golden: Golden
+    place: Path
+
+
+def kept_golden(file: Path, sha256: str) -> KeptGolden | None:
+    """The golden predictions that were pulled with the model ``file``, whose SHA-256 this is; ``None`` for none.
+
+    Raises ``RefusedError`` where they are not what was pushed.
+    """
+    folder = next((each for each in file.absolute().parents if is_pulled_folder(each)), None)
+    if folder is None:
+        return None
+    manifest = parse_manifest(read_kept_manifest(folder))
+    if manifest.golden is None or sha256 not in {entry.sha256 for entry in manifest.files}:
+        return None
+    refuse(Verdict(check_kept_golden(folder, manifest)), f"the golden predictions in {str(folder)!r} are refused")
+    return KeptGolden(manifest.golden, folder / GOLDEN_PATH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,10 +99,10 @@ def make_golden(
     executable = interpreter_of(request.python)
     if executable is None:
         require_keras()
-    making = Making(request.samples, request.seed, request.tolerance, _hints(facts))
+    making = Making(request.samples, request.seed, request.tolerance, hints_in(facts))
     with private_folder("golden") as folder:
         for file, descriptor in zip(files, descriptors, strict=True):
-            _copy(descriptor, file.size_bytes, folder / file.path)
+            copy_bytes(descriptor, file.size_bytes, folder / file.path)
         run = run_predictions(
             executable,
             model_path(folder, facts),
@@ -122,7 +122,8 @@ def make_golden(
     return MadeGolden(_described(run, making), run.golden)
 
 
-def _hints(facts: Facts) -> dict[str, Hint]:
+def hints_in(facts: Facts) -> dict[str, Hint]:
+    """What each input takes, as the configuration in the facts tells."""
     return hints_of(parse_configuration(facts.config)) if facts.config is not None else {}
 
 
@@ -149,7 +150,8 @@ def _advice(run: PredictionRun, facts: Facts) -> str:
     return "push it without --golden"
 
 
-def _copy(source: int, size_bytes: int, target: Path) -> None:
+def copy_bytes(source: int, size_bytes: int, target: Path) -> None:
+    """Copy an open file to ``target``, which is made, with its folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
     reader, view, offset = Descriptor(source), memoryview(bytearray(min(size_bytes, 1024 * 1024) or 1)), 0
     with target.open("xb") as stream:

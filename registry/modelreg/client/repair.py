@@ -3,7 +3,9 @@
 Invariants:
 
 * The file itself is only read; hostile bytes are parsed by the confined child, which writes nothing.
-* What is put in place holds the tensors of the file, digest by digest, and is not refused for the target.
+* What is put in place holds the tensors of the file, digest by digest, and is not refused for the target; where a proof
+  was asked for, it was not seen to predict anything else.
+* Nothing of the file runs unless a proof is asked for, and then in a child.
 * The destination is either what it was or the whole repaired file; it is never replaced unless that was asked for.
 """
 
@@ -15,16 +17,20 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
 from modelreg.artifact import SourceFile, open_artifact
 from modelreg.client.checks import Checks, policy_of, target_of
+from modelreg.client.folder import kept_golden
+from modelreg.client.golden import copy_bytes
 from modelreg.client.placement import as_placement_error
+from modelreg.client.proof import Proof, ProofRequest, Subject, prove
 from modelreg.config import Settings
 from modelreg.digest.streams import Descriptor, ingest
+from modelreg.environment import interpreter_of_target
 from modelreg.errors import ConflictError, InspectionError, RefusedError, UsageError
 from modelreg.facts import Container, Facts, Tensor
 from modelreg.files import fsync_folder
@@ -32,6 +38,7 @@ from modelreg.findings import Finding, Kind, Verdict
 from modelreg.inspect import Inspector
 from modelreg.inspect.pieces import Piece
 from modelreg.repair import Change, Plan, plan_repair, render
+from modelreg.replay import private_folder
 from modelreg.rules import Policy, Purpose, Target, judge
 from modelreg.rules.keras.reader import Reader, reader_of
 
@@ -47,7 +54,8 @@ class Repaired:
     """What a repair changed, what it could not, and the verdict on the result.
 
     ``module`` is where the generated functions are, ``source`` their text; both ``None`` without any.  ``loads`` says
-    that nothing is left that refuses it; only then, and not in a dry run, it ``is_written``.
+    that nothing is left that refuses it; only then, and not in a dry run, it ``is_written``.  ``proof`` is there where
+    one was asked for and the result could be judged.
     """
 
     path: str
@@ -62,6 +70,7 @@ class Repaired:
     source: str | None
     loads: bool
     is_written: bool
+    proof: Proof | None = None
 
 
 def repair_model(
@@ -71,11 +80,14 @@ def repair_model(
     settings: Settings,
     force: bool = False,
     dry_run: bool = False,
+    proof: ProofRequest | None = None,
     **checks: Unpack[Checks],
 ) -> Repaired:
     """Write ``path``, changed so that the target's Keras reads it, as ``out``, if that can be done.
 
     Judged is what ``keras.models.load_model(OUT, compile=False)`` does there after the generated module was imported.
+    With ``proof`` both files are loaded where that can be, in child processes, and what they predict is compared: other
+    numbers refuse (MR440), and so does a result that does not run (MR441); what could not be compared warns (MR441).
     Raises ``RefusedError`` for a damaged or unsafe file and for one without a configuration, ``ConflictError`` for a
     destination that is in the way, ``UsageError`` for a target without Keras, ``PlacementError``.
     """
@@ -86,7 +98,7 @@ def repair_model(
             "a repair needs a target with Keras" + (f"; {target.name!r} has none" if target else ""),
             hint="--target PYTHON, --target requirements.txt@3.11 ...",
         )
-    work = _Work(path, out, policy_of(settings, Purpose.DIAGNOSE, **checks), target, reader)
+    work = _Work(path, out, policy_of(settings, Purpose.DIAGNOSE, **checks), target, reader, proof)
     with open_artifact(Path(path)) as files, Inspector(expect_hdf5=True) as inspector:
         if len(files) != 1 or Path(path).is_dir():
             raise UsageError(f"{path!r} is a folder; only single files (.h5, .keras) are repaired")
@@ -99,15 +111,41 @@ def module_of(out: Path) -> Path:
     return out.with_name(f"{_identifier(out.stem)}_functions.py")
 
 
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """The generated functions: where they go, and their text."""
+
+    place: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """The file that is repaired."""
+
+    source: SourceFile
+    facts: Facts
+    sha256: str
+
+
 class _Work:
     """One repair."""
 
-    def __init__(self, path: str, out: Path, policy: Policy, target: Target, reader: Reader) -> None:
+    def __init__(
+        self,
+        path: str,
+        out: Path,
+        policy: Policy,
+        target: Target,
+        reader: Reader,
+        proof: ProofRequest | None,
+    ) -> None:
         self.path = path
         self.out = out
         self.policy = policy
         self.target = target
         self.reader = reader
+        self.proof = proof
 
     def check_destination(self, source: SourceFile, *, force: bool) -> None:
         with as_placement_error(self.out):
@@ -123,20 +161,22 @@ class _Work:
 
     def run(self, source: SourceFile, inspector: Inspector, *, dry_run: bool) -> Repaired:
         facts = inspector.inspect([(source.path, source.descriptor)], values=True)
-        before = self._verdict(facts, ())
+        before = self._verdict(facts)
         self._check_mendable(facts, before)
         sha256 = ingest(Descriptor(source.descriptor), source.size_bytes).sha256
         plan = plan_repair(facts, self.reader, f"{_identifier(self.out.stem)}_{sha256[:_PACKAGE_DIGITS]}")
-        module = module_of(self.out) if plan.functions else None
-        text = None
-        if module is not None:
-            text = render(plan.functions, source=self.out.name, sha256=sha256, reader=self.reader)
+        module = self._module(plan, sha256)
         pieces, unmended = self._pieces(source, inspector, facts, plan)
         with self._staged(source, pieces, dry_run=dry_run) as (descriptor, staged):
-            verdict = self._checked(inspector, descriptor, facts, plan if pieces else None)
+            after, verdict = self._checked(inspector, descriptor, facts, plan if pieces else None)
+            proof = None
+            if self.proof is not None and pieces and not verdict.refusals:
+                original = _Original(source, facts, sha256)
+                proof = self._prove(self.proof, original, Subject(self.out.name, staged, after), module)
+                verdict = verdict.with_findings(self.policy.settle(proof.findings(Path(self.path).name, self.out.name)))
             loads = bool(pieces) and not verdict.refusals
             if loads and not dry_run:
-                self._place(staged, module, text)
+                self._place(staged, module)
         return Repaired(
             path=self.path,
             out=self.out,
@@ -146,18 +186,21 @@ class _Work:
             unmended=unmended,
             before=before,
             verdict=verdict,
-            module=module,
-            source=text,
+            module=module.place if module else None,
+            source=module.text if module else None,
             loads=loads,
             is_written=loads and not dry_run,
+            proof=proof,
         )
 
-    def _verdict(self, facts: Facts, generated: Iterable[str]) -> Verdict:
-        """The verdict on the facts for a loader that has the ``generated`` functions too."""
-        names = frozenset(generated)
-        wanted = tuple(each for each in facts.custom_objects if (each.registered_name or each.class_name) not in names)
-        known = dataclasses.replace(facts, custom_objects=wanted)
-        return Verdict(judge(known, self.policy, self.target, None), self.target.name)
+    def _module(self, plan: Plan, sha256: str) -> _Module | None:
+        if not plan.functions:
+            return None
+        text = render(plan.functions, source=self.out.name, sha256=sha256, reader=self.reader)
+        return _Module(module_of(self.out), text)
+
+    def _verdict(self, facts: Facts) -> Verdict:
+        return Verdict(judge(facts, self.policy, self.target, None), self.target.name)
 
     def _check_mendable(self, facts: Facts, before: Verdict) -> None:
         """Raise for what no change of a configuration can mend."""
@@ -195,16 +238,44 @@ class _Work:
             return (), (*plan.unmended, f"the file cannot be rewritten: {rewriting.reason}")
         return rewriting.pieces, plan.unmended
 
-    def _checked(self, inspector: Inspector, descriptor: int, facts: Facts, plan: Plan | None) -> Verdict:
-        """The verdict on what was staged, once it is known to hold the tensors and the planned configuration."""
+    def _checked(self, inspector: Inspector, descriptor: int, facts: Facts, plan: Plan | None) -> tuple[Facts, Verdict]:
+        """What was staged and the verdict on it, once it is known to hold the tensors and the planned configuration.
+
+        The functions of the generated module are no custom objects that anybody else must provide.
+        """
         if plan is None:
-            return self._verdict(dataclasses.replace(facts, file=self.out.name), ())
+            renamed = dataclasses.replace(facts, file=self.out.name)
+            return renamed, self._verdict(renamed)
         after = inspector.inspect([(self.out.name, descriptor)], values=True)
         if _tensors(after) != _tensors(facts) or after.weight_groups != facts.weight_groups:
             raise InspectionError("the rewritten file does not hold the weights of the file; it was not kept")
         if after.config != plan.config or after.training_config != facts.training_config:
             raise InspectionError("the rewritten file does not hold the planned configuration; it was not kept")
-        return self._verdict(after, [function.registered for function in plan.functions])
+        names = frozenset(function.registered for function in plan.functions)
+        wanted = tuple(each for each in after.custom_objects if (each.registered_name or each.class_name) not in names)
+        known = dataclasses.replace(after, custom_objects=wanted)
+        return known, self._verdict(known)
+
+    def _prove(
+        self,
+        request: ProofRequest,
+        original: _Original,
+        repaired: Subject,
+        module: _Module | None,
+    ) -> Proof:
+        """Compare predictions; the file runs from a private copy, and the module is imported as a user imports it."""
+        path, source = Path(self.path), original.source
+        kept = kept_golden(path, original.sha256)
+        with private_folder("proof") as folder:
+            before = Subject(path.name, folder / "file" / source.path, original.facts)
+            copy_bytes(source.descriptor, source.size_bytes, before.place)
+            if module is not None:
+                place = folder / "functions" / module.place.name
+                place.parent.mkdir()
+                place.write_text(module.text, encoding="ascii")
+                repaired = dataclasses.replace(repaired, imports=(place,))
+            target = interpreter_of_target(self.target.name)
+            return prove(request, before, repaired, kept=kept, target=target, policy=self.policy, folder=folder)
 
     # Files
 
@@ -227,11 +298,11 @@ class _Work:
             os.close(descriptor)
             staged.unlink(missing_ok=True)
 
-    def _place(self, staged: Path, module: Path | None, text: str | None) -> None:
+    def _place(self, staged: Path, module: _Module | None) -> None:
         """The module first, so that a model in place always has its functions beside it."""
         with as_placement_error(self.out):
-            if module is not None and text is not None:
-                _put(module, text.encode("ascii"))
+            if module is not None:
+                _put(module.place, module.text.encode("ascii"))
             staged.replace(self.out)
             fsync_folder(self.out.parent)
 

@@ -191,7 +191,7 @@ def check_began(run: PredictionRun, python: str | None) -> None:
     """Raise ``LoadError`` for a run that ended before it came to the model."""
     if run.outcome is RunOutcome.ERROR and run.stage in ("start", "import"):
         raise LoadError(
-            f"{python or 'this interpreter'} cannot compute predictions: {_reason(run)}",
+            f"{python or 'this interpreter'} cannot compute predictions: {reason_of_run(run)}",
             hint="give an interpreter that has Keras and NumPy with --python",
         )
 
@@ -201,20 +201,20 @@ def findings_of(run: PredictionRun, golden: Golden, *, is_asked: bool) -> Iterat
 
     ``is_asked`` where the replay is all that was asked for: then not to be able to is a refusal too.
     """
-    here = _computed_by(run.versions.get("keras"), run.versions.get("python"))
-    there = _computed_by(golden.keras, golden.python)
+    here = computed_by(run.versions.get("keras"), run.versions.get("python"))
+    there = computed_by(golden.keras, golden.python)
     differing = [report for report in run.outputs if report.beyond]
     is_whole = len(run.outputs) == len(golden.outputs)
     if run.outcome in (RunOutcome.SAME, RunOutcome.DIFFERENT) and is_whole:
         for report in differing[:OUTPUTS_TOLD_MAX]:
             yield RULES["MR440"].found(
-                f"{_difference(report, run.tolerance)}; computed by {here}, recorded by {there}",
+                f"{difference_of(report, run.tolerance, 'those at push')}; computed by {here}, recorded by {there}",
                 where=f"output {report.name!r}",
                 outcome=Outcome.OTHER_NUMBERS,
             )
     else:
         yield RULES["MR441"].found(
-            f"the golden predictions could not be computed by {here}: {_reason(run)}",
+            f"the golden predictions could not be computed by {here}: {reason_of_run(run)}",
             severity=RULES["MR440"].severity if is_asked else None,
             outcome=_OUTCOMES.get((run.outcome, run.stage)),
         )
@@ -233,8 +233,9 @@ def not_replayed(found: Finding) -> Finding:
     return RULES["MR441"].found(f"the golden predictions were not computed: {found.message}", fix=found.fix)
 
 
-def _difference(report: OutputReport, tolerance: str) -> str:
-    head = f"output {report.name!r}: {report.beyond:,} of {report.values:,} values differ from those at push"
+def difference_of(report: OutputReport, tolerance: str, expected: str) -> str:
+    """How far an output is from what was ``expected`` (``those at push``)."""
+    head = f"output {report.name!r}: {report.beyond:,} of {report.values:,} values differ from {expected}"
     if not report.index:
         return f"{head}: {report.expected} became {report.actual}"
     place = ", ".join(map(str, report.index))
@@ -244,11 +245,12 @@ def _difference(report: OutputReport, tolerance: str) -> str:
     )
 
 
-def _computed_by(keras: str | None, python: str | None) -> str:
+def computed_by(keras: str | None, python: str | None) -> str:
+    """``Keras 2.15.0 on Python 3.10.13``."""
     return f"Keras {keras or '(not told)'} on Python {python or '(not told)'}"
 
 
-def _reason(run: PredictionRun) -> str:
+def reason_of_run(run: PredictionRun) -> str:
     """What stopped the run, and in which stage of it."""
     raised = ": ".join(part for part in (run.error, run.message) if part) or "it said nothing"
     stage = {"load": "while loading", "predict": "while predicting"}.get(run.stage)

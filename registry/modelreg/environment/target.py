@@ -48,6 +48,16 @@ def resolve_target(text: str, *, modules: Iterable[str] = ()) -> Environment | N
     raise _nothing_fits(text)
 
 
+def interpreter_of_target(text: str) -> Path | None:
+    """The interpreter that the target ``text`` asks; ``None`` for this one and for a target that describes another."""
+    if text in ("none", "current"):
+        return None
+    if is_file(text):
+        path = expand(text)
+        return path.absolute() if _read(path, text).startswith(_EXECUTABLE_STARTS) else None
+    return None if _WITH_PYTHON.fullmatch(text) and not is_folder(text) else find_interpreter(text)
+
+
 def _nothing_fits(text: str) -> UsageError:
     if is_folder(text):
         return UsageError(f"{text!r} is a folder without bin/python, so no virtual environment", hint=FORMS)

@@ -43,13 +43,14 @@ _CANONICAL_NAMES = {Container.KERAS_HDF5: "model.h5", Container.KERAS_ZIP: "mode
 """Keras picks its reader by suffix, so it is given a name with the suffix of what the bytes are."""
 
 
-def run_predictions(
+def run_predictions(  # noqa: PLR0913 - each is a word of the request
     executable: Path | None,
     model: Path,
     container: Container,
     task: Making | Path,
     *,
     custom_objects: tuple[str, ...] = (),
+    imports: tuple[Path, ...] = (),
     safe_mode: bool = True,
     tolerance: str | None = None,
     timeout_s: float = TIMEOUT_S,
@@ -58,9 +59,10 @@ def run_predictions(
 
     ``task`` says what: make golden predictions, or compute those of a golden file again and compare.  ``executable`` is
     ``None`` for this interpreter.  ``custom_objects`` name modules, or files that end in ``.py``, that define what
-    the model needs.  With ``safe_mode`` Keras is asked to run no stored bytecode; Keras before 2.13, and every Keras 2
-    with HDF5, does so all the same, which is for the caller to have judged.  Raises ``UsageError`` for an executable
-    that cannot be started; all else is an outcome.
+    the model needs; ``imports`` are ``.py`` files that register it with Keras when they are imported.  With
+    ``safe_mode`` Keras is asked to run no stored bytecode; Keras before 2.13, and every Keras 2 with HDF5, does so all
+    the same, which is for the caller to have judged.  Raises ``UsageError`` for an executable that cannot be started;
+    all else is an outcome.
     """
     with private_folder("run") as folder:
         _copy_package(folder / PACKAGE)
@@ -68,6 +70,7 @@ def run_predictions(
             "model": str(_presentable(model, container, folder)),
             "container": container.value,
             "custom_objects": [_absolute(name) for name in custom_objects],
+            "imports": [str(path.absolute()) for path in imports],
             "search": [os.getcwd()] if custom_objects else [],  # noqa: PTH109 - a text is sent
             "safe_mode": safe_mode,
             "golden": None if isinstance(task, Making) else str(task.absolute()),

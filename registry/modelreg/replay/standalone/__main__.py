@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .kerases import custom_objects, import_keras, load, versions
+from .kerases import custom_objects, import_keras, import_modules, load, versions
 from .tasks import make, replay
 
 HEAD_LENGTH, TAIL_LENGTH = 160, 400
@@ -39,6 +39,7 @@ def main(arguments: "list[str]") -> None:
         keras = import_keras()
         result["versions"] = versions(keras)
         objects = custom_objects(request["custom_objects"], request["search"])
+        import_modules(request["imports"])
         enter("load")
         model = load(keras, request, objects)
         result["versions"] = versions(keras)

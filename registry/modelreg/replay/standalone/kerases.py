@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,13 @@ def custom_objects(names: "list[str]", search: "list[str]") -> "dict[str, Any]":
         found.update({k: v for k, v in defined.items() if getattr(v, "__module__", None) == module.__name__})
         found.update(getattr(module, "custom_objects", {}))
     return found
+
+
+def import_modules(paths: "list[str]") -> None:
+    """Import ``.py`` files under their own names, for what they register with Keras; none of it is handed over."""
+    for path in map(Path, paths):
+        sys.path.insert(0, str(path.parent))
+        importlib.import_module(path.stem)
 
 
 class LoadedModel:

@@ -284,14 +284,15 @@ RULES = (
         "MR440",
         "Predictions differ from those at push",
         "The golden predictions that were stored at push were computed again, and are not the same within the "
-        "tolerance.",
+        "tolerance; or a repaired file predicts other numbers than the file.",
         "output 'dense_1' differs by 0.031 at most; the tolerance is 0.00001.",
         "load it with the environment that it was pushed from: modelreg show REF",
     ),
     warn(
         "MR441",
         "Golden predictions could not be replayed",
-        "The model did not load or run in the interpreter that was asked, so nothing can be said of its numbers.",
+        "The model did not load or run in the interpreter that was asked, so nothing can be said of its numbers; of a "
+        "repair that was to be proved, nothing could be compared.",
         "python3.9 raised ImportError: no module named tensorflow.",
         "modelreg replay REF --python EXE with an interpreter that has Keras",
     ),
