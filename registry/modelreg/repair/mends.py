@@ -155,6 +155,28 @@ def dtype_policy(node: Node, reader: Reader) -> Iterator[Change]:
     yield changed(node, "dtype", dtype, after, f"{reader} writes the same policy so")
 
 
+def thresholded_relu(node: Node, reader: Reader) -> Iterator[Change]:
+    """A class that Keras 3 has no more (its legacy one is not found from HDF5) is ``ReLU`` with a threshold.
+
+    Both compute x where x > theta, and 0 elsewhere, for every number that is finite: ``thresholded_relu.py`` in Keras
+    2.15, ``ReLU.static_call`` in ``keras/src/activations/activations.py``, 3.15.
+    """
+    theta = node.arguments.get("theta", 1.0)
+    if not reader.is_keras3 or node.bare_name != "ThresholdedReLU" or resolve(node, reader).entry is not None:
+        return
+    if isinstance(theta, bool) or not isinstance(theta, int | float) or not theta >= 0:
+        return
+    arguments = arguments_of(node)
+    arguments.pop("theta", None)
+    arguments["threshold"] = theta
+    object_of(node)["class_name"] = "ReLU"
+    if node.has_module:
+        object_of(node).update({"module": "keras.layers", "registered_name": None})
+    before = {"class_name": "ThresholdedReLU", "theta": theta}
+    after = {"class_name": "ReLU", "threshold": theta}
+    yield changed(node, "layer", before, after, f"{reader} has no ThresholdedReLU; this computes the same")
+
+
 def axis_number(node: Node, reader: Reader) -> Iterator[Change]:
     """``[3]`` of Keras 2's batch normalisation is ``3``."""
     axis = arguments_of(node).get("axis")

@@ -68,6 +68,7 @@ class _Work:
             if node.is_layer:
                 yield from self._lambda(node, codes)
                 yield from self._hard_sigmoid(node)
+                yield from mends.thresholded_relu(node, self.reader)
                 yield from mends.module_of_class(node, self.reader)
                 yield from mends.input_shape(node, self.reader)
                 yield from mends.dtype_policy(node, self.reader)

@@ -210,6 +210,15 @@ def test_hard_sigmoid_keeps_its_old_meaning() -> None:
     assert plan(config, version="3.1.0").changes == ()
 
 
+def test_a_thresholded_relu_is_a_relu_with_a_threshold() -> None:
+    """Claim: where Keras 3 has none; Keras 2 has one, and a threshold that ReLU refuses is left to be refused."""
+    config = model("Sequential", INPUT, layer("ThresholdedReLU", "t", theta=0.5))
+    assert layers_of(plan(config))[1] == layer("ReLU", "t", threshold=0.5)
+    assert plan(model("Sequential", layer("ThresholdedReLU", "t", theta=0.5)), KERAS2).changes == ()
+    for theta in (-1.0, None, True, "1"):
+        assert plan(model("Sequential", INPUT, layer("ThresholdedReLU", "t", theta=theta))).changes == ()
+
+
 def test_a_slash_in_a_name_goes_everywhere() -> None:
     """Claim: the layer and what refers to it are renamed together, unless two would then have one name."""
     dense = DENSE("a/b") | {"name": "a/b", "inbound_nodes": [[["i", 0, 0, {}]]]}
