@@ -43,8 +43,8 @@ from modelreg.rules import Policy, Purpose, Target, judge
 from modelreg.rules.keras.reader import Reader, reader_of
 
 MENDABLE = frozenset({Container.KERAS_HDF5, Container.KERAS_ZIP})
-_TAKEN_AWAY = "MR301"
-"""Bytecode in the file is what a repair takes out of it; the result is judged for it again."""
+_TAKEN_AWAY = frozenset({"MR301", "MR307"})
+"""Bytecode, damaged or not, is what a repair takes out of a file; the result is judged for what is left of it."""
 _PACKAGE_DIGITS = 8
 _COPIED_SIZE_BYTES = 1024 * 1024
 
@@ -207,7 +207,7 @@ class _Work:
         grave = [
             finding
             for finding in before.refusals
-            if finding.kind in (Kind.CORRUPT, Kind.UNSAFE) and finding.rule != _TAKEN_AWAY
+            if finding.kind in (Kind.CORRUPT, Kind.UNSAFE) and finding.rule not in _TAKEN_AWAY
         ]
         if grave:
             raise self._refused(grave[0], before)

@@ -74,8 +74,10 @@ def function_of(code: LambdaCode, package: str, taken: Sequence[str], reader: Re
     arguments, body = _parts(code)
     constants = _constants(code)
     lines = [f"def {name}({arguments}):", f'    """Stands for the Lambda {_quoted(code.path)}."""']
+    assumed = tuple(_assumed(code))
+    lines += [f"    # Not proved: {_comment(each)}." for each in assumed]
     lines += [f"    {each} = {value}" for each, value in constants]
-    return NamedFunction(name, package, (*lines, *(f"    {line}" for line in body)), imports, tuple(_assumed(code)))
+    return NamedFunction(name, package, (*lines, *(f"    {line}" for line in body)), imports, assumed)
 
 
 def hard_sigmoid_of_keras2(package: str) -> NamedFunction:
@@ -131,8 +133,10 @@ def _assumed(code: LambdaCode) -> Iterator[str]:
     """What the file does not say: which module a name stood for, and whether Windows changed the bytes."""
     for name in code.globals:
         yield f"{name!r} is taken for {_MEANINGS[name]}, as everybody calls it"
-    if code.mangled is not None:
-        yield "Keras on Windows changes bytes 0x5C of what it saves; they were put back as far as that can be known"
+    if code.mangled == "undone":
+        yield "Keras on Windows had changed bytes 0x5C of the code, and they were put back in the one way that is valid"
+    elif code.mangled is not None:
+        yield "Keras on Windows writes 92 and a backslash as 47 and a slash, so a 47 or a slash may have been the other"
     for name, value in zip(code.free_variables, code.closure or (), strict=False):
         if value.startswith('"'):
             yield f"{name!r} is taken for the text {_quoted(value)}; Keras stores a function's name in the same way"

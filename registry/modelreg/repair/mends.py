@@ -172,8 +172,8 @@ def thresholded_relu(node: Node, reader: Reader) -> Iterator[Change]:
     object_of(node)["class_name"] = "ReLU"
     if node.has_module:
         object_of(node).update({"module": "keras.layers", "registered_name": None})
-    before = {"class_name": "ThresholdedReLU", "theta": theta}
-    after = {"class_name": "ReLU", "threshold": theta}
+    before: JsonObject = {"class_name": "ThresholdedReLU", "theta": theta}
+    after: JsonObject = {"class_name": "ReLU", "threshold": theta}
     yield changed(node, "layer", before, after, f"{reader} has no ThresholdedReLU; this computes the same")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import os
 import shutil
 import zipfile
@@ -31,6 +32,9 @@ from modelreg.facts import Facts
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 TARGET = str(EXAMPLES / "python311.txt")
+FUNCTIONS = Path(__file__).resolve().parents[1] / "inspect" / "functions"
+WINDOWS_PYTHONS = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12")
+"""From 3.13 on no instruction has the number 92."""
 Repair = Callable[..., Repaired]
 
 
@@ -65,6 +69,70 @@ def test_a_lambda_file_is_written_with_its_functions(models: Path, tmp_path: Pat
     wanted = {str(each.registered_name or each.class_name).rpartition(">")[2] for each in new.custom_objects}
     assert wanted == defined
     assert (models / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("python", WINDOWS_PYTHONS)
+def test_what_windows_damaged_is_mended(models: Path, tmp_path: Path, repair: Repair, python: str) -> None:
+    """Claim: code whose every byte could be put back becomes a function that computes what the author wrote.
+
+    The payload is what Keras on Windows stores of code that each real Python compiled: UNPACK_SEQUENCE is 92 in it.
+    """
+    damaged = _with_lambda(models, tmp_path, _windows(python, "unpacks"))
+    (code,) = inspect_path(damaged).lambdas
+    assert code.mangled == "undone"
+    result = repair(damaged)
+    assert (result.is_written, result.unmended) == (True, ())
+    assert _defined(result.source or "")([6.0, 7.0]) == 42.0
+    (change,) = [each for each in result.changes if each.what == "function"]
+    assert not change.is_proved
+    assert "put back in the one way that is valid" in change.why
+    assert "# Not proved: Keras on Windows had changed" in (result.source or "")
+
+
+@pytest.mark.parametrize("python", ["3.6", "3.11", "3.13"])
+def test_what_windows_may_have_damaged_is_told(models: Path, tmp_path: Path, repair: Repair, python: str) -> None:
+    """Claim: a 47 that may have been 92 is written as it stands, and the change and the module say so."""
+    result = repair(_with_lambda(models, tmp_path, _windows(python, "has 92")))
+    assert _defined(result.source or "")(1) == 48
+    assert any("a 47 or a slash may have been the other" in each.why for each in result.changes)
+    assert "# Not proved: Keras on Windows writes 92" in (result.source or "")
+
+
+def test_certain_damage_beside_a_number_in_doubt_is_not_mended(models: Path, tmp_path: Path, repair: Repair) -> None:
+    """Claim: half of it put back would run and compute something else, so nothing is written."""
+    result = repair(_with_lambda(models, tmp_path, _windows("3.9", "unpacks and has 92")))
+    assert (result.is_written, result.module) == (False, None)
+    assert "no source could be proved" in result.unmended[0]
+    assert "MR307" in {finding.rule for finding in result.verdict.refusals}
+
+
+def _windows(python: str, name: str) -> str:
+    """The base64 of a function that a real Python compiled, as Keras on Windows stores it."""
+    document = json.loads((FUNCTIONS / f"lambdas{python}.json").read_text())
+    (found,) = [mangled for each, _, mangled in document["windows"] if each == name]
+    return str(found)
+
+
+def _with_lambda(models: Path, folder: Path, payload: str) -> Path:
+    """A real file whose Lambda holds another function."""
+    target = folder / "damaged.h5"
+    shutil.copy(models / "py38" / "lambda.h5", target)
+    with h5py.File(target, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        (layer,) = [each for each in config["config"]["layers"] if each["class_name"] == "Lambda"]
+        layer["config"]["function"] = [payload, None, None]
+        file.attrs["model_config"] = json.dumps(config)
+    return target
+
+
+def _defined(source: str) -> Callable[..., Any]:
+    """The one function of a generated module, without Keras's decorator."""
+    (definition,) = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    definition.decorator_list = []
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module([definition], []), "generated", "exec"), names)
+    function: Callable[..., Any] = names[definition.name]
+    return function
 
 
 def test_an_archive_keeps_its_other_members(models: Path, tmp_path: Path, repair: Repair) -> None:
