@@ -16,7 +16,9 @@ import dataclasses
 import os
 import re
 import secrets
+import shlex
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,7 @@ from modelreg.client.proof import Proof, ProofRequest, Subject, prove
 from modelreg.config import Settings
 from modelreg.digest.streams import Descriptor, ingest
 from modelreg.environment import interpreter_of_target
-from modelreg.errors import ConflictError, InspectionError, RefusedError, UsageError
+from modelreg.errors import ConflictError, InspectionError, PlacementError, RefusedError, UsageError
 from modelreg.facts import Container, Facts, Tensor
 from modelreg.files import fsync_folder
 from modelreg.findings import Finding, Kind, Verdict
@@ -148,13 +150,22 @@ class _Work:
         self.proof = proof
 
     def check_destination(self, source: SourceFile, *, force: bool) -> None:
+        if not self.out.name:
+            raise UsageError(f"{str(self.out)!r} is no name for a file", hint="-o repaired.h5")
+        if not self.out.parent.is_dir():
+            raise PlacementError(
+                f"there is no folder {str(self.out.parent)!r}", hint=f"mkdir -p {shlex.quote(str(self.out.parent))}"
+            )
         with as_placement_error(self.out):
             for place in (self.out, module_of(self.out)):
                 if not os.path.lexists(place):
                     continue
                 if place.exists() and os.path.samestat(place.stat(), os.fstat(source.descriptor)):
                     raise ConflictError(f"{str(place)!r} is the file itself, which is never changed", hint="-o OTHER")
-                if not force or place.is_dir():
+                if place.exists() and not place.is_file():
+                    what = "a folder" if place.is_dir() else "no regular file"
+                    raise ConflictError(f"{str(place)!r} is {what}", hint="give another name with -o")
+                if not force:
                     raise ConflictError(
                         f"{str(place)!r} exists", hint="give another name with -o, or --force to replace it"
                     )
@@ -350,5 +361,6 @@ def _tensors(facts: Facts) -> tuple[Tensor, ...]:
 
 
 def _identifier(text: str) -> str:
-    name = re.sub(r"\W", "_", text, flags=re.ASCII)
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    name = re.sub(r"\W", "_", plain, flags=re.ASCII)
     return name if name[:1].isalpha() else f"model_{name}"

@@ -106,6 +106,52 @@ def test_certain_damage_beside_a_number_in_doubt_is_not_mended(models: Path, tmp
     assert "MR307" in {finding.rule for finding in result.verdict.refusals}
 
 
+HOSTILE_NAMES = [
+    '"""\nimport os\nos.abort()\n"""',
+    "a\\\nimport os\nos.abort()  # '\x1b[2J",
+    "x', name='y')\ndef z(t): raise SystemExit\n#",
+    "__import__",
+    "\u2028import os",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_layers_name_never_becomes_code(models: Path, tmp_path: Path, repair: Repair, name: str) -> None:
+    """Claim: quotes, newlines and escapes of a file stay text, also where control characters are allowed."""
+    result = repair(_with_lambda(models, tmp_path, None, name), allow=["MR317"])
+    text = (tmp_path / "out_functions.py").read_text("ascii")
+    assert result.source == text
+    assert all(char.isprintable() or char == "\n" for char in text)
+    first, definition = ast.parse(text).body
+    assert ast.unparse(first) == "import keras"
+    assert isinstance(definition, ast.FunctionDef)
+    assert [type(node) for node in definition.body] == [ast.Expr, ast.Return]
+    assert _defined(text)(2.0) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("out", "error"),
+    [(".", UsageError), ("folder", ConflictError), ("nowhere/out.h5", PlacementError), ("/dev/null", ConflictError)],
+)
+def test_what_is_no_place_for_a_file_is_told(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, error: type[Exception]
+) -> None:
+    """Claim: also with ``force``, no folder and no device is replaced, and none is made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(error):
+        repair_model(str(models / "py38/lambda.h5"), Path(out), target=TARGET, settings=load_settings({}), force=True)
+    assert Path("/dev/null").is_char_device()
+    assert written(tmp_path) == ["folder"]
+
+
+def test_a_module_of_functions_has_a_name_that_can_be_typed(models: Path, tmp_path: Path, repair: Repair) -> None:
+    """Claim: accents go, what no identifier has becomes ``_``, and a module that is there is not replaced unasked."""
+    assert repair(models / "py38" / "lambda.h5", "été 2.h5").module == tmp_path / "ete_2_functions.py"
+    with pytest.raises(ConflictError, match="ete_2_functions"):
+        repair(models / "py38" / "lambda.h5", "ete-2.h5")
+
+
 def _windows(python: str, name: str) -> str:
     """The base64 of a function that a real Python compiled, as Keras on Windows stores it."""
     document = json.loads((FUNCTIONS / f"lambdas{python}.json").read_text())
@@ -113,14 +159,15 @@ def _windows(python: str, name: str) -> str:
     return str(found)
 
 
-def _with_lambda(models: Path, folder: Path, payload: str) -> Path:
-    """A real file whose Lambda holds another function."""
+def _with_lambda(models: Path, folder: Path, payload: str | None, name: str | None = None) -> Path:
+    """A real file whose Lambda holds another function, or has another name."""
     target = folder / "damaged.h5"
     shutil.copy(models / "py38" / "lambda.h5", target)
     with h5py.File(target, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         (layer,) = [each for each in config["config"]["layers"] if each["class_name"] == "Lambda"]
-        layer["config"]["function"] = [payload, None, None]
+        layer["config"]["function"] = [payload, None, None] if payload else layer["config"]["function"]
+        layer["config"]["name"] = name or layer["config"]["name"]
         file.attrs["model_config"] = json.dumps(config)
     return target
 
