@@ -17,8 +17,12 @@ from modelreg.rules.keras.reader import Line, Reader
 from modelreg.rules.keras.trouble import Trouble
 
 _KERAS3_GLOBALS = frozenset({"binascii", "codecs", "marshal", "os", "python_types"})
-_USUAL_NAMES = frozenset({"tf", "np", "K", "keras", "tensorflow", "numpy", "math", "backend"})
-"""What a script that loads models has most often imported itself, and so what ``__main__`` may well provide."""
+_USUAL_NAMES = frozenset({"tf", "np", "keras", "os", "sys", "json", "time"})
+"""What a script that loads models may well have imported itself, so that its ``__main__`` has them."""
+_MAIN = "__main__"
+_KERAS_PARTS = frozenset({"activations", "backend", "layers", "losses", "models", "ops", "random", "utils"})
+"""Modules below ``keras``: a ``K`` with one of these is Keras itself, as a script that loads a model has it, and any
+other is the backend."""
 _STANDALONE_GLOBALS = frozenset({"K", "activations", "constraints", "copy", "initializers", "np", "regularizers"})
 """``keras/layers/core.py`` of 2.2.0 to 2.3.1."""
 _TF_KERAS_GLOBALS = frozenset({"np", "sys", "textwrap", "warnings", "Layer", "generic_utils", "tf_inspect", "tf_utils"})
@@ -43,11 +47,11 @@ def lambda_troubles(
     modules = {node.path: node.arguments.get("module") for node in nodes if node.bare_name == "Lambda"}
     for code in facts.lambdas:
         if code.pythons:
-            root = str(modules.get(code.path) or "").partition(".")[0]
+            module = str(modules.get(code.path) or _MAIN)
             yield from _lost(code)
             yield from _defaults(code, reader)
-            if reader.is_keras3 or root not in _LOADED_ROOTS:
-                yield from _names(code, reader, provided)
+            if reader.is_keras3 or module.partition(".")[0] not in _LOADED_ROOTS:
+                yield from _names(code, module, reader, provided)
 
 
 def output_shape_troubles(nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
@@ -67,7 +71,7 @@ def output_shape_troubles(nodes: Sequence[Node], reader: Reader) -> Iterator[Tro
             )
 
 
-def _names(code: LambdaCode, reader: Reader, provided: Collection[str] | None) -> Iterator[Trouble]:
+def _names(code: LambdaCode, module: str, reader: Reader, provided: Collection[str] | None) -> Iterator[Trouble]:
     missing = [name for name in code.globals if not _has_global(name, reader, provided or ())]
     if not missing:
         return
@@ -81,7 +85,8 @@ def _names(code: LambdaCode, reader: Reader, provided: Collection[str] | None) -
             Outcome.LOAD_ERROR,
         )
         return
-    unusual = [name for name in missing if name not in _USUAL_NAMES]
+    is_mains = module == _MAIN and reader.line is not Line.STANDALONE
+    may_be_there = is_mains and all(_is_usual(name, code) for name in missing)
     yield Trouble(
         "MR417",
         f"layer {code.layer!r} uses {told}, which {reader} gives to a Lambda's code only if custom_objects or the "
@@ -89,8 +94,13 @@ def _names(code: LambdaCode, reader: Reader, provided: Collection[str] | None) -
         place(code),
         Outcome.LOAD_ERROR,
         fix=f"load with custom_objects={{{missing[0]!r}: {missing[0]}}}",
-        is_certain=provided is not None and (bool(unusual) or reader.line is Line.STANDALONE),
+        is_certain=provided is not None and not may_be_there,
     )
+
+
+def _is_usual(name: str, code: LambdaCode) -> bool:
+    """Whether the script that loads the model may well have this name, and mean the same by it."""
+    return name in _USUAL_NAMES or (name == "K" and not _KERAS_PARTS.isdisjoint(code.names))
 
 
 def _has_global(name: str, reader: Reader, provided: Collection[str]) -> bool:

@@ -130,9 +130,12 @@ def _is_kerases(module: str) -> bool:
 
 
 def _module_gone(node: Node, reader: Reader) -> Trouble:
+    module = str(node.module)
+    real = reader.release.looked_for(module)
+    said = "does not have" if real == module else f"looks for as {real!r} and does not have"
     return Trouble(
         "MR415",
-        f"{_said(node)} comes from the module {node.module!r}, which {reader} does not have",
+        f"{_said(node)} comes from the module {module!r}, which {reader} {said}",
         place(node),
         Outcome.LOAD_ERROR,
     )

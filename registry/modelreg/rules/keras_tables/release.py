@@ -97,6 +97,10 @@ class Release:
         index = _index_of(self)
         return _real_module(module, tables().releases[index]) in _modules(index)
 
+    def looked_for(self, module: str) -> str:
+        """The module that the v3 dialect imports for ``module``: tf-keras puts its own root in place of ``keras``."""
+        return _real_module(module, tables().releases[_index_of(self)])
+
     def by_name(self, name: str) -> Entry | None:
         """Something of that name wherever it is defined: an exported one first, a layer before other roles."""
         return _by_name(_index_of(self)).get(name)

@@ -81,11 +81,10 @@ def tensors(*paths: str) -> tuple[Tensor, ...]:
     return tuple(Tensor(path, (2,), "float32", "m.keras") for path in paths)
 
 
-def lambda_model(python: str, **more: object) -> Facts:
+def lambda_model(python: str, module: str = "__main__", **more: object) -> Facts:
     code = LambdaCode("l", "m/l", (python,), parameters=("t",), **more)  # type: ignore[arg-type]
-    return h5(
-        sequential(INPUT, layer("Lambda", "l", function=["code", None, None], function_type="lambda")), lambdas=(code,)
-    )
+    function = {"function": ["code", None, None], "function_type": "lambda", "module": module}
+    return h5(sequential(INPUT, layer("Lambda", "l", **function)), lambdas=(code,))
 
 
 def called(keywords: dict[str, object]) -> dict[str, Any]:
@@ -156,10 +155,13 @@ CASES = [
     Case("MR414", "an argument of an initializer", h5(layer("Dense", "d", units=1, kernel_initializer={"class_name": "Zeros", "config": {"dtype": "float32"}})), h5(layer("Dense", "d", units=1, kernel_initializer={"class_name": "Zeros", "config": {}})), says=("'dtype'",)),
     Case("MR414", "an argument that is missing", h5(layer("MultiHeadAttention", "a", num_heads=1, key_dim=1), keras="2.4.0"), h5(layer("MultiHeadAttention", "a", num_heads=1, key_dim=1, query_shape=[], key_shape=[], value_shape=[]), keras="2.8.0"), KERAS_28, says=("'key_shape'",)),
     Case("MR415", "a module that moved", archive(v3("Functional", "f", "keras.src.engine.functional", layers=[])), archive(v3("Functional", "f", "keras.src.models.functional", layers=[])), says=("'keras.src.engine.functional'",)),
+    Case("MR415", "a module of Keras 3 for tf-keras", archive(v3("Functional", "f", "keras.src.models.functional", layers=[])), archive(v3("Functional", "f", "keras.src.engine.functional", layers=[])), TF_KERAS, says=("'tf_keras.src.models.functional'",)),
     Case("MR416", "inside a wrapper without a module", h5(sequential(INPUT, TIME_DISTRIBUTED)), h5(sequential(INPUT, layer("TimeDistributed", "td", layer=v3("Dense", "d", units=2)))), says=("'d'", "Dense")),
     Case("MR416", "fine for Keras 2", h5(sequential(INPUT, TIME_DISTRIBUTED)), h5(sequential(INPUT, TIME_DISTRIBUTED)), lacking_target=KERAS_215),
     Case("MR417", "a global name", lambda_model("3.11", globals=("tf",)), lambda_model("3.11"), says=("'tf'",)),
     Case("MR417", "a helper function in Keras 2", lambda_model("3.10", globals=("normalise",)), lambda_model("3.10", globals=("tf",)), KERAS_215, says=("'normalise'",)),
+    Case("MR417", "a backend called K", lambda_model("3.10", globals=("K",), names=("K", "square")), lambda_model("3.10", globals=("K",), names=("K", "backend", "square")), KERAS_215, says=("'K'",)),
+    Case("MR417", "a module that was not imported", lambda_model("3.10", module="scales", globals=("keras",)), lambda_model("3.10", module="__main__", globals=("keras",)), KERAS_215, says=("'keras'",)),
     Case("MR418", "defaults", lambda_model("3.11", defaults=("3.0",)), lambda_model("3.11"), says=("3.0", "arg 4")),
     Case("MR418", "defaults are fine in Keras 2", lambda_model("3.11", defaults=("3.0",)), lambda_model("3.11", defaults=("3.0",)), lacking_target=KERAS_215),
     Case("MR418", "a lost closure", lambda_model("3.11", free_variables=("k",)), lambda_model("3.11", free_variables=("k",), closure=("5.0",)), says=("k",)),
