@@ -8,7 +8,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo test check lint types layers unit format reference oracle keras-builtins keras-tables tensorflow-ops
+.PHONY: help demo test check lint types layers unit format reference oracle truth keras-builtins keras-tables tensorflow-ops
 .PHONY: opcode-tables bench requirements clean
 
 help:  ## list the tasks
@@ -45,6 +45,9 @@ reference: $(VENV)/installed  ## write docs/reference again from the code
 
 oracle: $(VENV)/installed  ## score what we say about recorded loads against what really happened
 	$(BIN)/python tools/oracle.py
+
+truth: $(VENV)/installed  ## make models with two dozen Kerases, load them in each other, and score (INTO=FOLDER; takes hours)
+	$(BIN)/python tools/truth/truth.py --into $(INTO)
 
 keras-tables:  ## read what each Keras release accepts from its published source
 	$(PYTHON) tools/keras_tables.py

@@ -56,7 +56,9 @@ def read_loads(path: Path) -> Reader:
     document = json.loads(path.read_text(encoding="utf-8"))
     pins = "\n".join(line for line in document["packages"] if "==" in line)
     environment = read_requirements(pins, what=path.name, python=document["python"])
-    is_legacy = "tf-keras" in environment.distributions and document["reader"] == "tfkeras"
+    is_legacy = document.get(
+        "legacy_keras", "tf-keras" in environment.distributions and document["reader"] == "tfkeras"
+    )
     environment = replace(environment, legacy_keras=is_legacy or None)
     loads = tuple(
         Load(item["file"], item["outcome"], item.get("error") or "", item.get("message") or "")
