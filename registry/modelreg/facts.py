@@ -214,6 +214,18 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Asset:
+    """One file that a model carries beside its weights, as the vocabulary that a lookup layer has learned.
+
+    ``path`` is that of the archive's member or of the folder's file; ``digest`` is BLAKE3 (hex) over its bytes.
+    """
+
+    path: str
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeightGroup:
     """One layer's weights in a legacy HDF5 file, in the order in which Keras assigns them (``weight_names``)."""
 
@@ -271,6 +283,8 @@ class Facts:
     weight_groups: tuple[WeightGroup, ...] | None = field(default=None, metadata=SPARSE)
     """``layer_names`` of a legacy HDF5 file, each with its weights; ``None`` for other containers."""
     graph: Graph | None = field(default=None, metadata=SPARSE)
+    assets: tuple[Asset, ...] = field(default=(), metadata=SPARSE)
+    """What stands below ``assets/`` in a version 3 archive or a SavedModel, where digests were taken."""
     semantic_digest: str | None = field(default=None, metadata=SPARSE)
     """SHA-256 (hex) over tensors and architecture that is blind to the container and to when it was written."""
 

@@ -106,8 +106,8 @@ def make(folder: Path, secret: str) -> None:
     saved_model(folder / "climbing", "../" * 20 + secret.lstrip("/"))
     onnx = (MODELS / "onnx" / "external.onnx").read_bytes()
     assert onnx.count(b"external.bin") > 0
-    name = secret.encode().rjust(len(b"external.bin"), b"/")[-len(b"external.bin") :]  # lengths stay as they are
-    (folder / "external.onnx").write_bytes(onnx.replace(b"external.bin", name))
+    location = secret.encode().rjust(len(b"external.bin"), b"/")[-len(b"external.bin") :]  # lengths stay as they are
+    (folder / "external.onnx").write_bytes(onnx.replace(b"external.bin", location))
     (folder / "model.yaml").write_text(f"config: !!python/object/apply:open ['{secret}']\nclass_name: Sequential\n")
 
 

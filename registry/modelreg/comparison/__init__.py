@@ -23,6 +23,7 @@ from modelreg.environment import Difference as FieldDifference
 from modelreg.environment import Environment, diff
 from modelreg.errors import DocumentError
 from modelreg.facts import Facts
+from modelreg.semantic import assets_of
 from modelreg.semantic.architecture import normal_model, training_arguments
 
 __all__ = [
@@ -76,6 +77,7 @@ def compare(
     layers = _layers(left, right, notes)
     unknown = sum(pair.is_alike is None for pair in matching.pairs)
     is_changed = any(not change.is_state for change in tensors) or bool(layers.changes or layers.model)
+    is_changed = is_changed or assets_of(left.facts) != assets_of(right.facts)
     return ModelDifference(
         left=left.side,
         right=right.side,

@@ -7,6 +7,7 @@ from itertools import chain
 
 from modelreg.environment import Difference as FieldDifference
 from modelreg.facts import Facts
+from modelreg.semantic import assets_of
 
 
 def field_differences(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[FieldDifference, ...]:
@@ -37,6 +38,8 @@ def _told(facts: Facts) -> Iterator[tuple[str, str]]:
         yield f"hazard {hazard.kind.value} at {hazard.where}", hazard.detail
     for defect in facts.defects:
         yield f"defect {defect.kind.value} in {defect.file}", defect.detail
+    for path, digest in assets_of(facts).items():
+        yield f"asset {path}", f"blake3:{digest}"
     if facts.graph is not None:
         yield from _graph(facts)
 

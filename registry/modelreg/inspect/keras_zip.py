@@ -18,8 +18,10 @@ import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from operator import attrgetter
 
-from modelreg.facts import Defect, DefectKind, Hazard, HazardKind
+from modelreg.digest.values import value_hasher
+from modelreg.facts import Asset, Defect, DefectKind, Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.npz import npz_hazards
 from modelreg.inspect.sniff import zip_directory
@@ -31,6 +33,7 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NPZ_WEIGHTS = "model.weights.npz"
+ASSETS = "assets/"
 _KERAS_MEMBERS = frozenset({CONFIG, METADATA, WEIGHTS, NPZ_WEIGHTS})
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 """What ``zipfile`` raises for bytes that it cannot make sense of, or for encryption."""
@@ -48,12 +51,13 @@ class ZipContents:
     """Inflated weights, where they are compressed."""
     weights_offset: int | None = None
     weights_size_bytes: int = 0
+    assets: list[Asset] = field(default_factory=list)
     hazards: list[Hazard] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
 
 
-def read_zip(file: SourceFile) -> ZipContents:
-    """Read the archive; never raises for bad bytes."""
+def read_zip(file: SourceFile, *, values: bool = False) -> ZipContents:
+    """Read the archive, with ``values`` the digests of its assets too; never raises for bad bytes."""
     contents = ZipContents()
     directory = zip_directory(file)
     if directory is not None and directory.size_bytes > limits.ZIP_DIRECTORY_SIZE_BYTES_MAX:
@@ -62,15 +66,16 @@ def read_zip(file: SourceFile) -> ZipContents:
         return contents
     try:
         with zipfile.ZipFile(file.stream) as archive:
-            _Archive(archive, file, contents).read()
+            _Archive(archive, file, contents, values=values).read()
     except _ZIP_ERRORS as error:
         contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, file.path, plain(f"cannot be read as a zip: {error}")))
     return contents
 
 
 class _Archive:
-    def __init__(self, archive: zipfile.ZipFile, file: SourceFile, contents: ZipContents) -> None:
+    def __init__(self, archive: zipfile.ZipFile, file: SourceFile, contents: ZipContents, *, values: bool) -> None:
         self.archive = archive
+        self.values = values
         self.file = file
         self.contents = contents
         self.members = archive.infolist()
@@ -91,6 +96,7 @@ class _Archive:
         intact = [self._is_intact(member) for member in self.members]
         if not self.contents.is_keras:
             return
+        self.contents.assets.sort(key=attrgetter("path"))
         for member, is_intact in zip(self.members, intact, strict=True):
             if is_intact and member.filename == CONFIG:
                 self.contents.config = self._content(member, limits.CONFIG_SIZE_BYTES_MAX)
@@ -115,7 +121,7 @@ class _Archive:
 
     def _is_intact(self, member: zipfile.ZipInfo) -> bool:
         """Whether the member's bytes give its CRC-32; a bomb is not inflated."""
-        if member.is_dir():
+        if member.filename.endswith("/"):  # ``is_dir`` raises for a name that is empty (CPython 3.11)
             return True
         if member.flag_bits & 0x1:
             self._hazard(
@@ -127,17 +133,25 @@ class _Archive:
             detail = f"inflates {member.compress_size:,} bytes to {member.file_size:,}, not read"
             self._hazard(HazardKind.OVERSIZED_DATASET, member.filename, detail)
             return False
+        hasher = value_hasher() if self.values and member.filename.startswith(ASSETS) else None
         try:
             with self.archive.open(member) as stream:
-                if member.compress_type == zipfile.ZIP_STORED and member.file_size > _PIECE_SIZE_BYTES:
+                if (
+                    hasher is None
+                    and member.compress_type == zipfile.ZIP_STORED
+                    and member.file_size > _PIECE_SIZE_BYTES
+                ):
                     self._check_stored(member)
                 else:
-                    while stream.read(_PIECE_SIZE_BYTES):
-                        pass
+                    while piece := stream.read(_PIECE_SIZE_BYTES):
+                        if hasher is not None:
+                            hasher.update(piece)
         except _ZIP_ERRORS as error:
             detail = plain(f"the member {member.filename!r} is damaged: {error}")
             self.contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, self.file.path, detail))
             return False
+        if hasher is not None:
+            self.contents.assets.append(Asset(plain(member.filename), member.file_size, hasher.hexdigest()))
         return True
 
     def _check_stored(self, member: zipfile.ZipInfo) -> None:
@@ -165,7 +179,7 @@ class _Archive:
             elif name not in _KERAS_MEMBERS and name.casefold() in _KERAS_MEMBERS:
                 detail = "is a member of Keras's but for the case of its letters, which some systems do not tell apart"
                 self._hazard(HazardKind.DUPLICATE_MEMBER, name, detail)
-            elif name not in _KERAS_MEMBERS and not name.startswith("assets/"):
+            elif name not in _KERAS_MEMBERS and not name.startswith(ASSETS):
                 self._hazard(HazardKind.UNEXPECTED_MEMBER, name, "is none of the members that Keras writes")
 
     def _content(self, member: zipfile.ZipInfo, size_bytes_max: int) -> bytes | None:
@@ -201,6 +215,8 @@ class _Archive:
 def _unsafe(member: zipfile.ZipInfo) -> str | None:
     """Why extracting this member could write elsewhere."""
     name = member.orig_filename
+    if not name:
+        return "has no name"
     parts = name.replace("\\", "/").split("/")
     if ".." in parts:
         return "climbs out of the archive's folder"

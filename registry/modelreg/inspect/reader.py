@@ -170,7 +170,7 @@ def _read_hdf5(file: SourceFile, values: Values | None) -> Facts:
 
 
 def _read_keras_zip(file: SourceFile, values: Values | None) -> Facts:
-    read = read_zip(file)
+    read = read_zip(file, values=values is not None)
     if not read.is_keras:
         return Facts(Container.OPAQUE, file.path, hazards=tuple(read.hazards), defects=tuple(read.defects))
     facts = Facts(
@@ -185,6 +185,7 @@ def _read_keras_zip(file: SourceFile, values: Values | None) -> Facts:
         with_configs(facts, configs),
         has_training_config=any(c.has_training_config for c in configs),
         config=configs[0].text if configs else None,
+        assets=tuple(read.assets),
     )
     return _with_weights(facts, file, read, values)
 

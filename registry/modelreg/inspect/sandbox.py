@@ -151,16 +151,18 @@ SAVED_MODEL_FILES = frozenset({"saved_model.pb", "keras_metadata.pb", "fingerpri
 
 
 _SHARD_START = "variables/variables.data-"
+_ASSET_START = "assets/"
 
 
 def worth_reading(paths: Sequence[str], *, values: bool = False) -> frozenset[str]:
     """Which files of an artifact the child needs open: of a SavedModel four, of a big unknown folder none.
 
-    With ``values``, of a SavedModel the variables' shards too, as many as may be open.
+    With ``values``, of a SavedModel the variables' shards and the assets too, as many as may be open.
     """
     if "saved_model.pb" in paths:
         shards = sorted(path for path in paths if values and path.startswith(_SHARD_START))
-        return SAVED_MODEL_FILES.intersection(paths).union(shards[: limits.FOLDER_FILES_READ_MAX])
+        assets = sorted(path for path in paths if values and path.startswith(_ASSET_START))
+        return SAVED_MODEL_FILES.intersection(paths).union([*shards, *assets][: limits.FOLDER_FILES_READ_MAX])
     return frozenset(paths if len(paths) <= limits.FOLDER_FILES_READ_MAX else ())
 
 

@@ -14,11 +14,11 @@ Sources: ``tensorflow/core/protobuf/{saved_model,meta_graph,saved_object_graph}.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from modelreg.facts import Container, Defect, DefectKind, Facts, Graph, Hazard, HazardKind, Operator, Tensor
+from modelreg.facts import Asset, Container, Defect, DefectKind, Facts, Graph, Hazard, HazardKind, Operator, Tensor
 from modelreg.inspect import limits
 from modelreg.inspect.config import common_pythons
 from modelreg.inspect.graph_ops import GraphOps
@@ -42,6 +42,7 @@ OTHER_GRAPH_FILES = ("saved_model.pbtxt", "saved_model.cpb")
 KERAS_FILE = "keras_metadata.pb"
 VARIABLES = "variables/variables"
 INDEX_FILE = f"{VARIABLES}.index"
+ASSETS = "assets/"
 
 
 @dataclass(slots=True)
@@ -123,7 +124,22 @@ def read_saved_model(files: Sequence[SourceFile], *, values: Values | None = Non
         config=metadata.model_config,
         training_config=metadata.training_config,
         graph=graph,
+        assets=tuple(_assets(reading)),
     )
+
+
+def _assets(reading: _Reading) -> Iterator[Asset]:
+    """The digest of each file below ``assets`` that was given to be read, where digests are asked for."""
+    for path in sorted(reading.files):
+        size_bytes = reading.files[path].size_bytes
+        if reading.values is None or not path.startswith(ASSETS):
+            continue
+        try:
+            digest = reading.values.of_file(reading.files[path].stream, size_bytes)
+        except io.UnsupportedOperation:  # of a file beyond the most that may be open
+            continue
+        if digest is not None:
+            yield Asset(plain(path), size_bytes, digest)
 
 
 def _graph(reading: _Reading) -> Graph | None:

@@ -99,6 +99,10 @@ class Values:
             self._known[key] = taken
         return self._known[key]
 
+    def of_file(self, stream: BinaryIO, size_bytes: int) -> str | None:
+        """The digest of a whole file's bytes; ``None`` where the budget does not last."""
+        return self.stored(stream, [Extent(0, size_bytes)], [size_bytes], "uint8").digest
+
     def _read(self, stream: BinaryIO, extent: Extent) -> Iterator[memoryview]:
         stream.seek(extent.offset)
         left = extent.size_bytes

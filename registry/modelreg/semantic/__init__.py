@@ -8,6 +8,7 @@ What it cannot see, because not every container tells it:
 
 * which part of a custom composite layer owns which weights: two equally shaped sublayers inside one such layer, swapped
   whole, keep the digest (parts of Keras's own composite layers are told apart);
+* a vocabulary that a lookup layer has learned, in legacy HDF5, which Keras 3 writes without it;
 * what runs behind a name: the code of custom objects is not in the file.
 
 So it says "these are the same weights"; what a file *is*, only the SHA-256 of its bytes says.
@@ -16,24 +17,27 @@ So it says "these are the same weights"; what a file *is*, only the SHA-256 of i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 
 from modelreg.configuration import JsonValue, parse_configuration
+from modelreg.configuration.walk import walk_model
 from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError
 from modelreg.facts import Container, Facts, HazardKind, Tensor
 from modelreg.semantic.architecture import json_text, normal_model
-from modelreg.semantic.weights import Place, Weights, is_training_state, place_weights
+from modelreg.semantic.weights import Place, Weights, is_training_state, place_assets, place_weights
 
-__all__ = ["DOMAIN", "Place", "is_training_state", "places_of", "semantic_digest"]
+__all__ = ["DOMAIN", "Place", "assets_of", "is_training_state", "places_of", "semantic_digest"]
 
 DOMAIN = "modelreg semantic digest v1"
 """Digests of two rules must never be compared; the number changes with the rule."""
 _WEIGHTS_ONLY = frozenset({Container.KERAS_HDF5_WEIGHTS, Container.KERAS_V3_WEIGHTS})
-_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization")
-"""What these have learned is an asset of the archive, of which facts say nothing."""
+_LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
+"""What these have learned is an asset of the archive; what they were given stands in the configuration."""
+_INNER_LOOKUP = "_lookup_layer"
+"""Within a ``TextVectorization``, whose own asset it repeats."""
 
 
 def semantic_digest(facts: Facts) -> str | None:
@@ -53,10 +57,10 @@ def semantic_digest(facts: Facts) -> str | None:
         architecture = normal_model(config)
     except DocumentError:
         return None
-    if facts.container is not Container.KERAS_HDF5 and any(f'"{name}"' in facts.config for name in _LOOKUPS):
+    if facts.container is not Container.KERAS_HDF5 and not _has_vocabularies(facts, config):
         return None
     weights = place_weights(facts, config)
-    return None if weights is None else _digest(architecture, _weight_values(weights))
+    return None if weights is None else _digest(architecture, _model_values(weights, _asset_values(facts, config)))
 
 
 def places_of(facts: Facts) -> tuple[Place, ...]:
@@ -67,6 +71,36 @@ def places_of(facts: Facts) -> tuple[Place, ...]:
         return ()
     weights = place_weights(facts, config)
     return () if weights is None else weights.places
+
+
+def assets_of(facts: Facts) -> Mapping[str, str]:
+    """The digest of each asset, by its layer and the rest of its path, which is the same text in every container."""
+    try:
+        config = parse_configuration(facts.config) if facts.config is not None else None
+    except DocumentError:
+        config = None
+    return {"/".join(filter(None, (asset.layer, asset.rest))): asset.digest for asset in place_assets(facts, config)}
+
+
+def _has_vocabularies(facts: Facts, config: JsonValue) -> bool:
+    """Whether each lookup layer's vocabulary is known: as a list in the configuration, or as an asset of its own."""
+    found = (node.arguments.get("vocabulary") for node in walk_model(config) if node.bare_name in _LOOKUPS)
+    learned = [vocabulary for vocabulary in found if not isinstance(vocabulary, list)]
+    if any(isinstance(vocabulary, str) for vocabulary in learned):
+        return False  # it stands in a file that is not the model's
+    own = sum(f"/{_INNER_LOOKUP}/" not in asset.path for asset in facts.assets)
+    return len(learned) <= own
+
+
+def _asset_values(facts: Facts, config: JsonValue) -> JsonValue:
+    """Each asset's layer, by its place among all, what follows that in its path, and the digest."""
+    return [[list(asset.order), asset.rest, asset.digest] for asset in place_assets(facts, config)]
+
+
+def _model_values(weights: Weights, assets: JsonValue) -> JsonValue:
+    """The digests of models without assets are those of the time before these counted."""
+    values = _weight_values(weights)
+    return [values, assets] if values is not None and assets else values
 
 
 def _digest(architecture: JsonValue, weights: JsonValue) -> str | None:

@@ -233,8 +233,7 @@ def _node(node: JsonValue, depth: int) -> JsonValue:
         raise DocumentError(f"a configuration nests deeper than {NESTING_MAX} levels")
     if isinstance(node, dict):
         normal = _normal(node, depth)
-        assert isinstance(normal, dict)  # noqa: S101 - for the type checker: an object without a class stays one
-        return _told_node(normal.get("args"), normal.get("kwargs"))
+        return _told_node(normal.get("args"), normal.get("kwargs")) if isinstance(normal, dict) else normal
     if not isinstance(node, list):
         return _normal(node, depth)
     tensors = node if node and isinstance(node[0], list) else [node]

@@ -282,33 +282,71 @@ def _after(owner: str, name: str) -> str:
 # Version 3
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class PlacedAsset:
+    """An asset by the place of its layer among all, and what follows the layer in its path; ``layer`` is for people.
+
+    An asset that belongs to no layer of the configuration has the empty place.
+    """
+
+    order: tuple[int, ...]
+    rest: str
+    layer: str
+    digest: str
+
+
+def place_assets(facts: Facts, config: JsonValue) -> list[PlacedAsset]:
+    """The places of the assets of a version 3 archive, in order."""
+    root = _node(config, 0)
+    layers = _Version3Layers(root, facts.tensors)
+    found = []
+    for asset in facts.assets:
+        folder, _, name = asset.path.removeprefix("assets/").rpartition("/")
+        _, order, rest = layers.find(folder.split("/"))
+        found.append(PlacedAsset(order, "/".join((*rest, name)), _path(root, order), asset.digest))
+    return sorted(found)
+
+
 def _from_version_3(root: _Node, tensors: Sequence[Tensor]) -> _Found:
     found = _Found()
-    present = _present_keys(tensors)
-    keys: dict[str, Mapping[str, int]] = {}
+    layers = _Version3Layers(root, tensors)
     for tensor in tensors:
         owner, _, number = tensor.path.rpartition("/")
         names = owner.split("/")
         if names.pop() != "vars":
             found.elsewhere.append(tensor)
             continue
-        node, group = root, ""
-        order: tuple[int, ...] = ()
-        while node.layers and len(names) > 1 and names[0] in _V3_LISTS:
-            group = f"{group}/{names[0]}"
-            if group not in keys:
-                keys[group] = dict(_version_3_keys(node, names[0], present.get(group, frozenset())))
-            index = keys[group].get(names[1])
-            if index is None:
-                break
-            group = f"{group}/{names[1]}"
-            node, order, names = node.layers[index], (*order, index), names[2:]
+        node, order, names = layers.find(names)
         if not order:
             found.elsewhere.append(tensor)
             continue
         position = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
         found.put(order, node, _Item(tensor, "/".join(names), position))
     return found
+
+
+class _Version3Layers:
+    """Finds layers by the groups that version 3 names after their classes."""
+
+    def __init__(self, root: _Node, tensors: Iterable[Tensor]) -> None:
+        self._root = root
+        self._present = _present_keys(tensors)
+        self._keys: dict[str, Mapping[str, int]] = {}
+
+    def find(self, names: list[str]) -> tuple[_Node, tuple[int, ...], list[str]]:
+        """The innermost layer that the groups ``names`` lead to, its place among all, and the names that are left."""
+        node, group = self._root, ""
+        order: tuple[int, ...] = ()
+        while node.layers and len(names) > 1 and names[0] in _V3_LISTS:
+            group = f"{group}/{names[0]}"
+            if group not in self._keys:
+                self._keys[group] = dict(_version_3_keys(node, names[0], self._present.get(group, frozenset())))
+            index = self._keys[group].get(names[1])
+            if index is None:
+                break
+            group = f"{group}/{names[1]}"
+            node, order, names = node.layers[index], (*order, index), names[2:]
+        return node, order, names
 
 
 def _present_keys(tensors: Iterable[Tensor]) -> Mapping[str, set[str]]:
