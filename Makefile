@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
 PARALLEL := --numprocesses auto --dist worksteal
+COUNT ?= 10000
+SEED ?= 1
+WORKERS ?= 2
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers unit format reference oracle truth keras-builtins keras-tables tensorflow-ops
-.PHONY: opcode-tables bench requirements clean
+.PHONY: opcode-tables mutations bench requirements clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -60,6 +63,9 @@ opcode-tables:  ## read the instructions of each Python that is installed here
 
 keras-builtins:  ## read the names that each Keras release has from its published source
 	$(PYTHON) tools/keras_builtins.py
+
+mutations: $(VENV)/installed  ## read COUNT (10,000) damaged files of each container through the sandbox
+	$(BIN)/python tools/mutate_models.py --count $(COUNT) --seed $(SEED) --workers $(WORKERS) --markdown --keep .mutations
 
 bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, checksum and sync
 	$(BIN)/python benchmarks/bench.py

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from modelreg.configuration import NESTING_MAX, JsonValue
 from modelreg.facts import Hazard, HazardKind, LambdaCode
@@ -54,7 +54,7 @@ def configuration_hazards(value: JsonValue) -> Iterator[Hazard]:
     told: set[Hazard] = set()
     while stack:
         item, place = stack.pop()
-        place = replace(place, depth=place.depth + 1)
+        place = _Place(place.path, place.key, place.depth + 1)
         if isinstance(item, list):
             stack.extend((each, place) for each in reversed(item) if isinstance(each, dict | list))
         elif isinstance(item, dict):
@@ -90,14 +90,14 @@ def _inner_place(item: dict[str, JsonValue], place: _Place) -> _Place:
         return place
     found = [name for name in (inner.get("name"), item.get("name"), class_name) if isinstance(name, str) and name]
     name = found[0] if found else "?"
-    return replace(place, path=plain(f"{place.path}/{name}" if place.path else name))
+    return _Place(plain(f"{place.path}/{name}" if place.path else name), place.key, place.depth)
 
 
 def _under(item: dict[str, JsonValue], key: str, place: _Place) -> _Place:
     if key == "compile_config":
         return _Place(TRAINING_PLACE, key, place.depth)
     is_list_of_layers = key == "config" and "class_name" in item and isinstance(item[key], list)
-    return replace(place, key="layers" if is_list_of_layers else key)
+    return _Place(place.path, "layers" if is_list_of_layers else key, place.depth)
 
 
 def _object_hazards(item: dict[str, JsonValue], where: str) -> Iterator[Hazard]:

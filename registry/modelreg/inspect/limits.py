@@ -142,8 +142,8 @@ REWRITTEN_PIECES_MAX = 10_000
 
 PROGRESS_SIZE_BYTES = 32 * MIB
 """Bulk work between two signs of it: at 20 MB/s under two seconds."""
-PARSED_RATE_BYTES_PER_S = MIB
-"""Of a configuration on a machine with ten times as many processes as processors; else it is about 10 MiB/s."""
+PARSED_RATE_BYTES_PER_S = 256 * KIB
+"""Of a configuration on a machine with eight times as many processes as processors: 1.5 s of work for each MiB."""
 WALL_RATE_BYTES_PER_S = 20_000_000
 """The slowest disk that is waited for: a share over 200 Mbit/s."""
 
@@ -155,7 +155,7 @@ class ChildLimits:
     memory_bytes: int = 3 * GIB
     """Address space: 0.4 GiB of libraries, a 64 MiB configuration as Python values, inflated weights twice."""
     cpu_s: int = 8
-    """A configuration of 50,000 layers takes about 3 s; damaged HDF5 makes libhdf5 loop for ever."""
+    """A configuration of 50,000 layers takes 3 to 6 s; damaged HDF5 makes libhdf5 loop for ever."""
     silence_s: int = 9
     """Between two signs of bulk work (``inspect/progress``), of which parsing makes none: with the time that ending a
     process takes, no reader of a small file takes 10 s, however busy the machine is.  A file that can hold a large

@@ -229,6 +229,39 @@ def test_a_child_that_takes_too_long_is_a_defect(endless: int, limits: ChildLimi
     assert time.monotonic() - start < 30
 
 
+def test_a_child_that_stands_still_is_ended_long_before_the_limit_of_all(endless: int) -> None:
+    """As on a machine that gives it no processor: what counts is the time since the last sign of work."""
+    start = time.monotonic()
+    with Inspector(child_limits=ChildLimits(silence_s=2, wall_s=300)) as inspector:
+        stopper = threading.Thread(target=lambda: os.kill(reader_of(inspector), signal.SIGSTOP))
+        stopper.start()
+        facts = inspector.inspect_entries([Entry("m.h5", ENDLESS_SIZE_BYTES, endless)])
+        stopper.join()
+    assert [defect.kind for defect in facts.defects] == [DefectKind.READER_TIMED_OUT]
+    assert "came no further for 2 s" in facts.defects[0].detail
+    assert time.monotonic() - start < 60
+
+
+def test_signs_of_work_give_time_but_no_more_than_all_of_it(endless: int) -> None:
+    """A reader that goes through a large file is waited for beyond one silence, and ended at the limit of all."""
+    with Inspector(child_limits=ChildLimits(silence_s=3, wall_s=5, cpu_s=60)) as inspector:
+        start = time.monotonic()
+        facts = inspector.inspect_entries([Entry("m.h5", ENDLESS_SIZE_BYTES, endless)])
+        took_s = time.monotonic() - start
+    assert "took longer than 5 s" in facts.defects[0].detail
+    assert took_s >= 5
+
+
+def test_a_small_file_has_ten_seconds_and_a_large_one_time_in_proportion() -> None:
+    """Nine to read and one to end it; a gigabyte is read at 20 MB/s in the end."""
+    for values in (False, True):
+        small = ChildLimits.for_size(200 * 1024, values=values)
+        assert (small.silence_s, small.wall_s) == (9, 9)
+    large = ChildLimits.for_size(10**9)
+    assert large.wall_s - large.silence_s == 50
+    assert large.cpu_s == ChildLimits().cpu_s + 5
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not limit address space")
 def test_a_child_that_needs_too_much_memory_says_so(tmp_path: Path) -> None:
     """A configuration that does not fit is a hazard, not a crash."""
