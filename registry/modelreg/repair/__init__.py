@@ -2,6 +2,7 @@
 
 plan         what to change, in the order in which Keras would stumble; pure
 mends        one function for each thing that can be mended
+backward     the same for connections of Keras 3 that Keras 2 shall read
 functions    the module of named functions that stands for a model's Lambdas
 change       what was changed, as values
 """

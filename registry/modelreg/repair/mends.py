@@ -18,7 +18,7 @@ from modelreg.rules.keras.reader import Reader
 from modelreg.rules.keras_tables import Entry
 
 JsonObject = dict[str, JsonValue]
-_MODELS = frozenset({"Functional", "Model", "Sequential"})
+MODELS = frozenset({"Functional", "Model", "Sequential"})
 
 
 def object_of(node: Node) -> JsonObject:
@@ -108,7 +108,7 @@ def input_layer(node: Node, reader: Reader) -> Iterator[Change]:
     That of a layer behind an input layer says nothing more, and goes.
     """
     layers = arguments_of(node).get("layers")
-    if not reader.is_keras3 or node.bare_name not in _MODELS or not isinstance(layers, list):
+    if not reader.is_keras3 or node.bare_name not in MODELS or not isinstance(layers, list):
         return
     members = [layer for layer in layers if isinstance(layer, dict) and layer.get("class_name") != "InputLayer"]
     first = members[0] if members and members[0] is layers[0] and node.bare_name == "Sequential" else None
@@ -199,7 +199,7 @@ def build_config(node: Node, reader: Reader) -> Iterator[Change]:
 
 def idle_arguments(node: Node, reader: Reader, writer: Reader | None) -> Iterator[Change]:
     """Arguments that the target does not take and that say nothing: the default of the release that wrote them."""
-    if node.bare_name in _MODELS or node.bare_name == "Lambda" or node.is_name:
+    if node.bare_name in MODELS or node.bare_name == "Lambda" or node.is_name:
         return
     entry = resolve(node, reader).entry
     if entry is None or entry.open:
@@ -228,8 +228,14 @@ _IDLE = {
     "sparse": False,
     "optional": False,
     "quantization_config": None,
+    "rms_scaling": False,
+    "data_format": "channels_last",
 }
-"""Values that are no literal default in the source, but what the code does without them."""
+"""Values that are no literal default in the source, but what the code does without them.
+
+A layer of Keras 2 that takes no ``data_format`` has the channels last (``RandomFlip`` and the like: ``H_AXIS = -3`` in
+``keras/src/layers/preprocessing/image_preprocessing.py``, 2.15).
+"""
 _SAYS_NOTHING = frozenset(
     {"query_shape", "key_shape", "value_shape", "build_input_shape", "input_axes", "output_axes", "implementation"}
 )
@@ -243,16 +249,16 @@ def calls_counted_anew(model: Node, reader: Reader) -> Iterator[Change]:
     ``keras/src/engine/functional.py``, 2.15).  Keras 3 takes the number in ``inbound_nodes`` as it is, and that in
     ``output_layers`` less one if the nested model is Functional (``functional_from_config``, 3.15).
     """
-    if not reader.is_keras3 or model.bare_name not in _MODELS:
+    if not reader.is_keras3 or model.bare_name not in MODELS:
         return
     arguments = arguments_of(model)
     layers = arguments.get("layers")
     members = [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
-    inner = [reference for layer in members for reference in _references(layer.get("inbound_nodes"))]
-    outer = list(_references(arguments.get("output_layers")))
+    inner = [reference for layer in members for reference in references(layer.get("inbound_nodes"))]
+    outer = list(references(arguments.get("output_layers")))
     for nested in members:
         name, calls = nested.get("name"), nested.get("inbound_nodes")
-        if nested.get("class_name") not in _MODELS or not isinstance(name, str) or not isinstance(calls, list):
+        if nested.get("class_name") not in MODELS or not isinstance(name, str) or not isinstance(calls, list):
             continue
         moved = [each for each in inner if each[0] == name]
         moved += [each for each in outer if each[0] == name and nested.get("class_name") == "Sequential"]
@@ -274,7 +280,7 @@ def tensors_by_keyword(model: Node, reader: Reader) -> Iterator[Change]:
     looked at.
     """
     layers = arguments_of(model).get("layers")
-    if not reader.is_keras3 or model.bare_name not in _MODELS or not isinstance(layers, list):
+    if not reader.is_keras3 or model.bare_name not in MODELS or not isinstance(layers, list):
         return
     members = [layer for layer in layers if isinstance(layer, dict)]
     names = frozenset(name for layer in members if isinstance(name := layer.get("name"), str))
@@ -317,7 +323,7 @@ def _tensor(reference: list[JsonValue]) -> JsonValue:
     }
 
 
-def _references(value: JsonValue) -> Iterator[list[JsonValue]]:
+def references(value: JsonValue) -> Iterator[list[JsonValue]]:
     """Every ``[layer, call, tensor, ...]`` in connections of Keras 1 and 2, as the list that it is."""
     stack = [value]
     while stack:

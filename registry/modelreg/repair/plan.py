@@ -10,7 +10,7 @@ from modelreg.configuration import JsonValue, configuration_text, parse_configur
 from modelreg.configuration.walk import Node, walk_model
 from modelreg.environment.document import Environment
 from modelreg.facts import Container, Facts, LambdaCode
-from modelreg.repair import mends
+from modelreg.repair import backward, mends
 from modelreg.repair.change import Change
 from modelreg.repair.functions import NamedFunction, NotWritableError, function_of, hard_sigmoid_of_keras2
 from modelreg.rules.keras.reader import Reader, numbers, reader_of
@@ -75,11 +75,14 @@ class _Work:
                 yield from mends.axis_number(node, self.reader)
                 yield from mends.build_config(node, self.reader)
                 yield from mends.stored_output_shape(node, self.reader)
+                yield from backward.attention_shapes(node, self.reader)
+                yield from backward.lambda_types(node, self.reader)
             yield from mends.class_alias(node, self.reader)
         for node in list(walk_model(root)):
             yield from mends.input_layer(node, self.reader)
             yield from mends.calls_counted_anew(node, self.reader)
             yield from mends.tensors_by_keyword(node, self.reader)
+            yield from backward.calls_of_keras2(node, self.reader)
         for node in list(walk_model(root)):
             if not node.class_name.startswith("__") and node.value:
                 yield from mends.idle_arguments(node, self.reader, self.writer)

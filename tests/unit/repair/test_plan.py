@@ -241,3 +241,87 @@ def test_without_a_configuration_there_is_no_plan() -> None:
     """Claim: that is an error of the caller."""
     with pytest.raises(ValueError, match="no configuration"):
         plan_repair(Facts(Container.HDF5, "m.h5"), KERAS3, "pkg")
+
+
+def tensor(name: str, call: int = 0) -> dict[str, Any]:
+    history = {"shape": [None, 4], "dtype": "float32", "keras_history": [name, call, 0]}
+    return {"class_name": "__keras_tensor__", "config": history}
+
+
+def called(layer: dict[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    return layer | {"name": layer["config"]["name"], "inbound_nodes": [{"args": list(args), "kwargs": kwargs}]}
+
+
+def calls_of(planned: Plan) -> list[Any]:
+    return [each["inbound_nodes"] for each in layers_of(planned)[1:]]
+
+
+FIRST = INPUT | {"name": "i", "inbound_nodes": []}
+
+
+def test_calls_of_keras_3_are_written_as_keras_2_reads_them() -> None:
+    """Claim: one tensor, a list of them, tensors by position and by keyword; what is null goes, and inputs are a list."""
+    config = model(
+        "Functional",
+        FIRST,
+        called(DENSE(), tensor("i"), mask=None),
+        called(layer("Add", "a"), [tensor("i"), tensor("d")]),
+        called(
+            layer("MultiHeadAttention", "m", num_heads=1, key_dim=1), tensor("i"), tensor("d"), use_causal_mask=True
+        ),
+        called(layer("LSTM", "r", units=2), tensor("i"), initial_state=tensor("d")),
+        input_layers=["i", 0, 0],
+        output_layers=["a", 0, 0],
+    )
+    planned = plan(config, KERAS2, version="3.5.0")
+    assert calls_of(planned) == [
+        [[["i", 0, 0, {}]]],
+        [[["i", 0, 0, {}], ["d", 0, 0, {}]]],
+        [[["i", 0, 0, {"value": ["d", 0, 0], "use_causal_mask": True}]]],
+        [[["i", 0, 0, {"initial_state": ["d", 0, 0]}]]],
+    ]
+    after = json.loads(planned.config)["config"]
+    assert (after["input_layers"], after["output_layers"]) == ([["i", 0, 0]], [["a", 0, 0]])
+    assert plan(config, KERAS3, version="3.5.0").changes == ()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        called(layer("LSTM", "r", units=2), tensor("i"), initial_state=[tensor("i"), tensor("i")]),
+        called(layer("Add", "r"), [[tensor("i"), tensor("i")], tensor("i")]),
+        called(layer("Dense", "r"), tensor("i"), tensor("i")),
+        called(layer("Dense", "r"), 1.0),
+        called(layer("Dense", "r")),
+    ],
+)
+def test_a_call_that_keras_2_has_no_form_for_is_left(call: dict[str, Any]) -> None:
+    """Claim: it is not guessed at, and stays for the rules to refuse."""
+    config = model("Functional", FIRST, call, input_layers=[["i", 0, 0]], output_layers=[["r", 0, 0]])
+    assert layers_of(plan(config, KERAS2, version="3.5.0"))[1]["inbound_nodes"] == call["inbound_nodes"]
+
+
+@pytest.mark.parametrize(("kind", "output"), [("Sequential", 2), ("Functional", 1)])
+def test_calls_of_a_model_inside_are_counted_from_one_again(kind: str, output: int) -> None:
+    """Claim: the second call is 2 for Keras 2; of a Functional model the outputs are counted so by Keras 3 already."""
+    inner = model(kind, INPUT, DENSE("inner"))
+    inner["config"]["name"] = "s"
+    twice = called(inner, tensor("i"))
+    twice["inbound_nodes"] *= 2
+    config = model("Functional", FIRST, twice, called(DENSE(), tensor("s", 1)), input_layers=[["i", 0, 0]])
+    config["config"]["output_layers"] = [["s", 1, 0]]
+    planned = plan(config, KERAS2, version="3.5.0")
+    assert calls_of(planned)[1] == [[["s", 2, 0, {}]]]
+    assert json.loads(planned.config)["config"]["output_layers"] == [["s", output, 0]]
+
+
+def test_what_keras_2_takes_without_asking_is_there() -> None:
+    """Claim: a Lambda gets the type of its output shape, attention its shapes, both as nothing."""
+    function = {"class_name": "function", "module": "builtins", "config": "own>f", "registered_name": "own>f"}
+    attention = layer("MultiHeadAttention", "m", num_heads=1, key_dim=1)
+    planned = plan(
+        model("Sequential", INPUT, layer("Lambda", "f", function=function), attention), KERAS2, version="3.5.0"
+    )
+    _, first, second = (each["config"] for each in layers_of(planned))
+    assert (first["output_shape"], first["output_shape_type"], "mask_type" in first) == (None, "raw", False)
+    assert [second[key] for key in ("query_shape", "key_shape", "value_shape")] == [None, None, None]

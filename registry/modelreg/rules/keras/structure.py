@@ -27,6 +27,8 @@ def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> I
     """Models whose shape or connections this reader gets wrong."""
     for node in nodes:
         yield from _lost_class_name(node, reader)
+        if not reader.is_keras3:
+            yield from _calls_of_keras3(node, reader)
     if not reader.is_keras3:
         return
     firsts = _first_layers(nodes)
@@ -57,6 +59,21 @@ def _lost_class_name(node: Node, reader: Reader) -> Iterator[Trouble]:
                 Outcome.LOAD_ERROR,
                 "give the function a name, register it, and save the model again",
             )
+
+
+def _calls_of_keras3(model: Node, reader: Reader) -> Iterator[Trouble]:
+    """Keras 2 indexes what Keras 3 writes as a dictionary (``reconstruct_from_config``, 2.15)."""
+    layers = model.arguments.get("layers")
+    for layer in layers if isinstance(layers, list) else ():
+        calls = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        if isinstance(calls, list) and any(isinstance(call, dict) for call in calls):
+            yield Trouble(
+                _RULE,
+                f"the connections of the model {model.layer!r} are in Keras 3's form, which {reader} does not read",
+                place(model),
+                Outcome.LOAD_ERROR,
+            )
+            return
 
 
 def _mistaken_operation(facts: Facts, node: Node, reader: Reader) -> Iterator[Trouble]:

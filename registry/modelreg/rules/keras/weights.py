@@ -41,6 +41,14 @@ def weight_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
             _example(facts, root),
             Outcome.LOAD_ERROR,
         )
+    elif not reader.is_keras3 and _attention_without_underscore(facts):
+        yield Trouble(
+            _RULE,
+            f"Keras {written} keeps the weights of attention under 'query_dense', and {reader} looks for them under "
+            "'_query_dense': the layers inside receive 0 variables",
+            _example(facts, root),
+            Outcome.LOAD_ERROR,
+        )
     elif root == _OLD_ROOT and _counts_twice(facts, nodes) is not _expects_twice(reader):
         repeated = _repeated(facts, nodes)
         if repeated:
@@ -51,6 +59,11 @@ def weight_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
                 _example(facts, root),
                 Outcome.LOAD_ERROR,
             )
+
+
+def _attention_without_underscore(facts: Facts) -> bool:
+    """In Keras 3 ``query_dense`` is a property, and private names are visited last (``_name_key``, ``saving_lib.py``)."""
+    return any("/query_dense/" in tensor.path for tensor in facts.tensors)
 
 
 def _root(facts: Facts) -> str | None:
