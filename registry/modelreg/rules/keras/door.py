@@ -29,15 +29,16 @@ def door_troubles(facts: Facts, reader: Reader, troubles: Sequence[Trouble]) -> 
             yield from _saved_model(facts, reader, troubles)
     first = next((each for each in troubles if each.is_certain), None)
     if (
-        first is not None
+        (first is not None or facts.config is None)  # manifests of old hold no configuration to look at
         and facts.keras_major == 3
         and not reader.is_keras3
         and facts.container in (Container.KERAS_HDF5, Container.KERAS_ZIP)
     ):
         yield Trouble(
             "MR403",
-            f"{facts.file} was written by Keras {facts.keras_version}; the target has {reader}: {first.message}",
-            first.where or facts.file,
+            f"{facts.file} was written by Keras {facts.keras_version}; the target has {reader}"
+            + (f": {first.message}" if first else ""),
+            first.where if first and first.where else facts.file,
             Outcome.LOAD_ERROR,
         )
 

@@ -62,7 +62,7 @@ def weight_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
 
 
 def _attention_without_underscore(facts: Facts) -> bool:
-    """In Keras 3 ``query_dense`` is a property, and private names are visited last (``_name_key``, ``saving_lib.py``)."""
+    """Keras 3 has a property ``query_dense``, and visits private names last (``_name_key`` in its ``saving_lib``)."""
     return any("/query_dense/" in tensor.path for tensor in facts.tensors)
 
 

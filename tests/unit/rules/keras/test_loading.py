@@ -48,6 +48,7 @@ def sequential(*layers: dict[str, Any]) -> dict[str, Any]:
 
 
 INPUT = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 4], "dtype": "float32"}}
+NEW_INPUT = {"class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 4], "dtype": "float32"}}
 DENSE = layer("Dense", "d", units=2, activation="relu")
 
 
@@ -93,6 +94,11 @@ def called(keywords: dict[str, object]) -> dict[str, Any]:
     return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, add])
 
 
+def new_call(call: object) -> dict[str, Any]:
+    """A functional model whose layer is called so."""
+    return layer("Functional", "m", layers=[{**DENSE, "name": "d", "inbound_nodes": [call]}])
+
+
 def nested(call: int) -> dict[str, Any]:
     """A functional model with another inside, of which call number ``call`` is followed."""
     inner = {**sequential(INPUT, DENSE), "name": "inner", "inbound_nodes": [[["i", 0, 0, {}]]]}
@@ -129,7 +135,7 @@ def found(facts: Facts, environment: Environment, rule: str, policy: Policy = NO
 
 
 CASES = [
-    Case("MR403", "Keras 3 for Keras 2", h5(sequential(DENSE), keras="3.15.1"), h5(sequential(DENSE)), KERAS_215, says=("3.15.1", "2.15.0")),
+    Case("MR403", "Keras 3 for Keras 2", h5(sequential(NEW_INPUT, DENSE), keras="3.15.1"), h5(sequential(INPUT, DENSE), keras="3.15.1"), KERAS_215, says=("3.15.1", "2.15.0", "batch_shape")),
     Case(
         "MR404", "Keras 2 for Keras 3", h5(sequential(INPUT, DENSE)), h5(sequential(INPUT, DENSE), keras="3.0.0"),
         severity=Severity.INFO, outcome=None, says=("2.13.1", "3.15.1"),
@@ -171,9 +177,11 @@ CASES = [
     Case("MR419", "one tensor as outputs", h5(layer("Functional", "f", layers=[], output_layers=["d", 0, 0]), keras="3.15.1"), h5(layer("Functional", "f", layers=[], output_layers=[["d", 0, 0]]), keras="3.3.3"), KERAS_33),
     Case("MR419", "a slash in a name", h5(sequential(INPUT, layer("Dense", "b/d", units=1))), h5(sequential(INPUT, layer("Dense", "b_d", units=1))), says=("'b/d'",)),
     Case("MR419", "a tensor by keyword", h5(called({"value": ["i", 0, 0]})), h5(called({"training": None})), says=("'value'", "'a'")),
+    Case("MR419", "calls of Keras 3", h5(new_call({"args": [], "kwargs": {}}), keras="3.15.1"), h5(new_call([["i", 0, 0, {}]]), keras="3.15.1"), KERAS_215, says=("'m'", "2.15.0")),
     Case("MR419", "a nested model's second call", h5(nested(1)), h5(nested(0)), says=("'inner'", "1")),
     Case("MR422", "the old root for 2.15", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), archive(TWO_DENSE, tensors=tensors("layers/dense/vars/0")), KERAS_215, says=("0 variables", OLD)),
     Case("MR422", "the new root for 2.13", archive(TWO_DENSE, keras="2.15.0", tensors=tensors("layers/dense/vars/0")), archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), KERAS_213),
+    Case("MR422", "attention of Keras 3", archive(sequential(DENSE), keras="3.15.1", tensors=tensors("layers/a/query_dense/vars/0")), archive(sequential(DENSE), keras="2.15.0", tensors=tensors("layers/a/_query_dense/vars/0")), KERAS_215, says=("'_query_dense'",)),
     Case("MR422", "counted twice", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0", f"{OLD}/dense_2/vars/0")), archive(TWO_DENSE, keras="2.14.0", tensors=tensors(f"{OLD}/dense/vars/0", f"{OLD}/dense_1/vars/0")), says=("dense",)),
     Case("MR423", "hard_sigmoid", h5(layer("Dense", "d", units=1, activation="hard_sigmoid")), h5(layer("Dense", "d", units=1, activation="hard_sigmoid"), keras="3.0.0"), outcome=Outcome.OTHER_NUMBERS, says=("'d'", "relu6")),
     Case("MR423", "bilinear resizing of Keras 2.3", h5(layer("UpSampling2D", "u", size=[2, 2], interpolation="bilinear"), keras="2.3.1"), h5(layer("UpSampling2D", "u", size=[2, 2], interpolation="nearest"), keras="2.3.1"), KERAS_215, outcome=Outcome.OTHER_NUMBERS),
