@@ -229,13 +229,8 @@ _IDLE = {
     "optional": False,
     "quantization_config": None,
     "rms_scaling": False,
-    "data_format": "channels_last",
 }
-"""Values that are no literal default in the source, but what the code does without them.
-
-A layer of Keras 2 that takes no ``data_format`` has the channels last (``RandomFlip`` and the like: ``H_AXIS = -3`` in
-``keras/src/layers/preprocessing/image_preprocessing.py``, 2.15).
-"""
+"""Values that are no literal default in the source, but what the code does without them."""
 _SAYS_NOTHING = frozenset(
     {"query_shape", "key_shape", "value_shape", "build_input_shape", "input_axes", "output_axes", "implementation"}
 )
