@@ -100,7 +100,7 @@ _MEANINGS = (
     (r"TrackedList", {"output_shape"}),
     (r"quantization_mode|convert_input|variable_dtype|Policy", {"dtype policy"}),
     (r"safe_mode=False|unsafe", {"safe_mode"}),
-    (r"Invalid input shape|incompatible shape", {"batch_input_shape"}),
+    (r"Invalid input shape|incompatible shape|Kernel shape must have the same length", {"batch_input_shape"}),
     (
         r"expected \d+ variables?, but received|objects could not be loaded|Layer count mismatch|layers into a model",
         {"weights", "bytecode of Python"},
@@ -108,6 +108,8 @@ _MEANINGS = (
     (r"Only input tensors may be passed", {"the operation"}),
     (r"Op type not registered|JSONDecodeError|VersionDef", {"graph", "TensorFlow"}),
     (r"get_tensor\(\) takes 3", {"get_tensor"}),
+    (r"cannot contain character", {"in its name"}),
+    (r"Missing required positional argument", {"saved without the tensors"}),
 )
 """What recorded messages mean, where they do not name it themselves: any of the words in a finding names it."""
 _UNKNOWN = re.compile(
@@ -143,7 +145,10 @@ def causes(load: Load) -> set[str]:
 def is_named(load: Load, findings: Sequence[Finding]) -> bool:
     """Whether what we said names the cause; a message that was cut off before it came to the cause counts as named."""
     said = " ".join(f"{each.message} {each.where or ''}" for each in findings)
-    is_cut = "could not be deserialized properly" in load.message and "Exception encountered" not in load.message
+    is_wrapped = any(
+        words in load.message for words in ("could not be deserialized properly", "Error when deserializing")
+    )
+    is_cut = is_wrapped and "Exception encountered" not in load.message
     return load.outcome in ("killed", "different") or is_cut or any(word in said for word in causes(load))
 
 

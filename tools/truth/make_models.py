@@ -127,7 +127,13 @@ def run(model, x):
     if tf.__version__ < "2":
         return flat(model.predict(x))
     y = flat(model(x, training=False))
-    return [np.asarray(each) for each in y] if isinstance(y, (list, tuple)) else np.asarray(y)
+    return [plain_array(each) for each in y] if isinstance(y, (list, tuple)) else plain_array(y)
+
+
+def plain_array(values):
+    """As NumPy itself can store it: bfloat16 is not its own."""
+    values = np.asarray(values)
+    return values.astype("float32") if values.dtype.name == "bfloat16" else values
 
 
 def is_chosen(name, share):
@@ -173,7 +179,7 @@ def make_kind(kind):
             skipped[name] = "%s: %s" % (type(error).__name__, str(error)[:160])
             remove(path)
             continue
-        if y is not None and ext != ".weights.h5":
+        if y is not None and ext not in WITHOUT_PREDICT:
             put(path + ".input", x)
             put(path + ".expected", y)
         kept.append(name)
@@ -210,6 +216,7 @@ def forked(kinds):
     return files, why
 
 
+WITHOUT_PREDICT = (".weights.h5", "exported", "low")
 RS = np.random.RandomState(0)
 
 if __name__ == "__main__":

@@ -167,7 +167,8 @@ RULES = (
         "MR422",
         "Weights that do not find their layers",
         "The archive's groups of weights are named after the model's structure, and the naming changed between "
-        "releases. Loading fails with 'expected 2 variables, but received 0' or 'objects could not be loaded'.",
+        "releases; in HDF5 each layer must have as many weights as its class. Loading fails with 'expected 2 "
+        "variables, but received 0', 'objects could not be loaded' or 'Layer count mismatch'.",
         "Keras 2.13.1 keeps the weights under '_layer_checkpoint_dependencies', and Keras 2.15.0 looks for them under "
         "'layers'.",
         "load it with the Keras that wrote it and save it as .h5",

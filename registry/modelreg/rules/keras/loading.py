@@ -12,6 +12,7 @@ from modelreg.findings import Finding
 from modelreg.rules.catalogue import RULES
 from modelreg.rules.keras.door import door_troubles
 from modelreg.rules.keras.graph import graph_troubles
+from modelreg.rules.keras.impostors import impostor_troubles
 from modelreg.rules.keras.lambdas import lambda_troubles, output_shape_troubles
 from modelreg.rules.keras.numbers import number_troubles
 from modelreg.rules.keras.objects import object_troubles
@@ -67,6 +68,7 @@ def load_troubles(
         *structure_troubles(facts, nodes, reader),
         *lambda_troubles(facts, nodes, reader, provides),
         *output_shape_troubles(nodes, reader),
+        *impostor_troubles(facts, nodes, reader, provided | custom),
         *weight_troubles(facts, nodes, reader),
         *graph,
         *number_troubles(facts, nodes, reader),

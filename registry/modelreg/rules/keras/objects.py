@@ -292,7 +292,7 @@ def place(node: Node) -> str | None:
 def _said(node: Node, role: str | None = None, name: str | None = None) -> str:
     if node.is_layer:
         return f"layer {node.layer!r} ({node.bare_name})"
-    return f"{role or node.role} {name or node.bare_name!r} of layer {node.layer!r}"
+    return f"{role or node.role or node.key} {name or node.bare_name!r} of layer {node.layer!r}"
 
 
 def _shown(value: object) -> str:

@@ -25,13 +25,16 @@ _TAKES_SINGLE_TENSORS = (3, 4)
 
 def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
     """Models whose shape or connections this reader gets wrong."""
+    firsts = _first_layers(nodes)
     for node in nodes:
         yield from _lost_class_name(node, reader)
         if not reader.is_keras3:
             yield from _calls_of_keras3(node, reader)
+        yield from _lost_operands(node, reader)
+    if facts.container is Container.KERAS_HDF5 and nodes and any(each.weights for each in facts.weight_groups or ()):
+        yield from _never_built(nodes[0], firsts.get(id(nodes[0])), reader)
     if not reader.is_keras3:
         return
-    firsts = _first_layers(nodes)
     for node in nodes:
         yield from _name_with_slash(node, reader)
         yield from _tensors_by_keyword(node, reader)
@@ -74,6 +77,78 @@ def _calls_of_keras3(model: Node, reader: Reader) -> Iterator[Trouble]:
                 Outcome.LOAD_ERROR,
             )
             return
+
+
+def _lost_operands(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """A call of TensorFlow's in a model of Keras 2, saved without the tensors that it takes.
+
+    ``Node.serialize`` names the arguments after the first by the function's parameters.  ``*inputs`` of ``einsum`` have
+    no names, and where the first is called ``self``, as in the functions behind ``==`` and ``!=``, it is left out and
+    no name remains for the other (``keras/src/engine/node.py`` and ``keras/src/utils/layer_utils.py``, 2.15.0).
+    """
+    if node.bare_name != "TFOpLambda" or reader.is_keras3:
+        return
+    calls = node.value.get("inbound_nodes")
+    function = node.arguments.get("function")
+    is_compared = function in _COMPARISONS and not any("other" in call for call in _legacy_calls(node))
+    if isinstance(calls, list) and calls and (is_compared or not any(_tensors_of(call) for call in calls)):
+        yield Trouble(
+            "MR428",
+            f"layer {node.layer!r} calls tf.{function}, which Keras saved without the tensors that it is called with: "
+            f"no Keras reads it back, {reader} neither ('Missing required positional argument')",
+            place(node),
+            Outcome.LOAD_ERROR,
+            "call it in a layer of one's own, or write it with other operations, and save the model again",
+        )
+
+
+_COMPARISONS = frozenset({"__operators__.eq", "__operators__.ne"})
+
+
+def _tensors_of(value: JsonValue) -> bool:
+    """Whether a tensor's place, ``[layer, node, tensor]``, is anywhere among the arguments of a call."""
+    if isinstance(value, dict):
+        return any(_tensors_of(each) for each in value.values())
+    if not isinstance(value, list):
+        return False
+    if len(value) >= 3 and isinstance(value[0], str) and _is_place(value) and value[1] != _CONSTANT:
+        return True
+    return any(_tensors_of(each) for each in value)
+
+
+_CONSTANT = -1
+"""The node's number in ``["_CONSTANT_VALUE", -1, value]``."""
+
+
+def _never_built(model: Node, first: Node | None, reader: Reader) -> Iterator[Trouble]:
+    """A Sequential whose input no one tells, so that its layers have no weights when the file's are assigned.
+
+    Keras 2.3 leaves the ``InputLayer`` out of a Sequential's configuration, and ``build_input_shape`` came with
+    TensorFlow 2.2 (``Sequential.get_config``).
+    """
+    if model.bare_name != "Sequential" or first is None or model.arguments.get("build_input_shape"):
+        return
+    if first.bare_name in _TELL_THEIR_INPUT or any("shape" in key for key in _input_keys(first)):
+        return
+    yield Trouble(
+        _RULE,
+        f"nothing tells the input of the model: its first layer {first.layer!r} ({first.bare_name}) has no input "
+        f"shape, so {reader} makes no weights before it reads them: 'Layer count mismatch'",
+        place(first),
+        Outcome.LOAD_ERROR,
+        "build the model in code, and call load_weights",
+    )
+
+
+_TELL_THEIR_INPUT = frozenset({"Functional", "InputLayer", "Model", "Network", "Sequential"})
+
+
+def _input_keys(node: Node) -> Iterator[str]:
+    """Arguments of a layer, and of one that it wraps, that tell an input's shape."""
+    wrapped = node.arguments.get("layer")
+    inner = wrapped.get("config") if isinstance(wrapped, dict) else None
+    for arguments in (node.arguments, inner if isinstance(inner, dict) else {}):
+        yield from (key for key in ("batch_input_shape", "batch_shape", "input_shape") if arguments.get(key))
 
 
 def _mistaken_operation(facts: Facts, node: Node, reader: Reader) -> Iterator[Trouble]:

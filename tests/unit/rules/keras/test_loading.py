@@ -61,14 +61,12 @@ def h5(
     **more: object,
 ) -> Facts:
     text = None if training is None else json.dumps(training)
-    named = tuple(WeightGroup(each["config"]["name"], ()) for each in model["config"].get("layers", []))
     return Facts(
         Container.KERAS_HDF5,
         file,
         keras_version=keras,
         config=json.dumps(model),
         training_config=text,
-        weight_groups=named,
         layers=more.pop("layers", ()) or (object(),),  # type: ignore[arg-type]
         **more,  # type: ignore[arg-type]
     )
@@ -84,7 +82,7 @@ def tensors(*paths: str) -> tuple[Tensor, ...]:
 
 def lambda_model(python: str, module: str = "__main__", **more: object) -> Facts:
     code = LambdaCode("l", "m/l", (python,), parameters=("t",), **more)  # type: ignore[arg-type]
-    function = {"function": ["code", None, None], "function_type": "lambda", "module": module}
+    function: dict[str, object] = {"function": ["code", None, None], "function_type": "lambda", "module": module}
     return h5(sequential(INPUT, layer("Lambda", "l", **function)), lambdas=(code,))
 
 
@@ -104,6 +102,18 @@ def nested(call: int) -> dict[str, Any]:
     inner = {**sequential(INPUT, DENSE), "name": "inner", "inbound_nodes": [[["i", 0, 0, {}]]]}
     last = {**layer("Dense", "d", units=1), "name": "d", "inbound_nodes": [[["inner", call, 0, {}]]]}
     return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, inner, last])
+
+
+def operated(function: str, *arguments: object) -> dict[str, Any]:
+    """A functional model with a call of TensorFlow's, on these arguments."""
+    call = {**layer("TFOpLambda", "op", function=function), "name": "op", "inbound_nodes": [list(arguments)]}
+    return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, call])
+
+
+def holding(model: dict[str, Any], *weights: str, keras: str = "2.13.1") -> Facts:
+    """HDF5 whose last layer has these weights."""
+    last = model["config"]["layers"][-1]["config"]["name"]
+    return replace(h5(model, keras=keras), weight_groups=(WeightGroup(last, weights),))
 
 
 TIME_DISTRIBUTED = layer("TimeDistributed", "td", layer=layer("Dense", "d", units=2))
@@ -179,6 +189,9 @@ CASES = [
     Case("MR419", "a tensor by keyword", h5(called({"value": ["i", 0, 0]})), h5(called({"training": None})), says=("'value'", "'a'")),
     Case("MR419", "calls of Keras 3", h5(new_call({"args": [], "kwargs": {}}), keras="3.15.1"), h5(new_call([["i", 0, 0, {}]]), keras="3.15.1"), KERAS_215, says=("'m'", "2.15.0")),
     Case("MR419", "a nested model's second call", h5(nested(1)), h5(nested(0)), says=("'inner'", "1")),
+    Case("MR419", "nothing tells the input", holding(sequential(DENSE), "kernel", "bias", keras="2.3.1"), holding(sequential(INPUT, DENSE), "kernel", "bias", keras="2.3.1"), KERAS_215, says=("'d'", "Layer count mismatch")),
+    Case("MR422", "another class of that name", holding(sequential(INPUT, DENSE), "kernel", "bias", "scale"), holding(sequential(INPUT, DENSE), "kernel", "bias"), KERAS_215, says=("'d'", "2 weights", "holds 3")),
+    Case("MR422", "a layer without weights", holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last")), "w"), holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last"))), says=("0 weights", "holds 1")),
     Case("MR422", "the old root for 2.15", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), archive(TWO_DENSE, tensors=tensors("layers/dense/vars/0")), KERAS_215, says=("0 variables", OLD)),
     Case("MR422", "the new root for 2.13", archive(TWO_DENSE, keras="2.15.0", tensors=tensors("layers/dense/vars/0")), archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), KERAS_213),
     Case("MR422", "attention of Keras 3", archive(sequential(DENSE), keras="3.15.1", tensors=tensors("layers/a/query_dense/vars/0")), archive(sequential(DENSE), keras="2.15.0", tensors=tensors("layers/a/_query_dense/vars/0")), KERAS_215, says=("'_query_dense'",)),
@@ -188,11 +201,14 @@ CASES = [
     Case("MR423", "axes that are dropped", h5(layer("LayerNormalization", "n", axis=[1, 2]), keras="3.15.1"), h5(layer("LayerNormalization", "n", axis=[-1]), keras="3.15.1"), outcome=Outcome.OTHER_NUMBERS, says=("[1, 2]",)),
     Case("MR423", "an axis that is dropped", h5(sequential(layer("Softmax", "s", outside={"build_config": {"input_shape": [2, 3, 4]}}, axis=1)), keras="3.5.0"), h5(sequential(layer("Softmax", "s", outside={"build_config": {"input_shape": [2, 3]}}, axis=1)), keras="3.5.0"), KERAS_35, outcome=Outcome.OTHER_NUMBERS),
     Case("MR423", "a normalisation that is forgotten", h5(layer("Normalization", "n", axis=[-1])), h5(layer("Normalization", "n", axis=[-1], mean=[0.0], variance=[1.0])), KERAS_35, outcome=Outcome.OTHER_NUMBERS),
+    Case("MR423", "a class of one's own with Keras's name", h5(sequential(INPUT, layer("Attention", "a", dtype="float32"))), h5(sequential(INPUT, layer("Attention", "a", dtype="float32", use_scale=False))), KERAS_215, outcome=Outcome.OTHER_NUMBERS, says=("'a'", "'causal'", "Keras 2.15.0")),
     Case("MR424", "a bare loss", h5(DENSE, training={"loss": "mse"}), h5(DENSE, training={"loss": {"class_name": "MeanSquaredError", "config": {"name": "m"}}}), severity=Severity.WARN, outcome=Outcome.COMPILE_ERROR, says=("'mse'",)),
     Case("MR425", "a policy of Keras 2", h5(layer("Dense", "d", units=1, dtype={"class_name": "Policy", "config": {"name": "mixed_float16"}})), h5(layer("Dense", "d", units=1, dtype="float32")), says=("'Policy'",)),
     Case("MR426", "h5py 3 with an old Keras", h5(DENSE), h5(DENSE), replace(KERAS_23, distributions={**KERAS_23.distributions, "h5py": "3.1.0"}), KERAS_23, says=("3.1.0",)),
     Case("MR427", "an operation that came later", replace(SAVED, graph=Graph((Operator("DisableCopyOnRead"),), producer=1645)), SAVED, KERAS_28, says=("DisableCopyOnRead",)),
     Case("MR428", "a lambda as activation", h5(layer("Dense", "d", units=1, activation={"value": ["code", None, None]})), h5(layer("Dense", "d", units=1, activation="relu")), KERAS_215, says=("'d'",)),
+    Case("MR428", "a lost operand", h5(operated("__operators__.ne", ["i", 0, 0, {}])), h5(operated("__operators__.add", ["i", 0, 0, {"y": 1.0}])), KERAS_215, says=("'op'", "tf.__operators__.ne")),
+    Case("MR428", "lost inputs", h5(operated("einsum", ["_CONSTANT_VALUE", -1, "bi,bi->b", {}])), h5(operated("math.add", ["_CONSTANT_VALUE", -1, 1.0, {"y": ["i", 0, 0]}])), KERAS_215, says=("tf.einsum",)),
     Case("MR428", "an operation taken for a layer", h5(sequential({"class_name": "Add", "config": {"name": "add"}}), keras="3.15.1"), h5(sequential(layer("Add", "add")), keras="3.15.1"), says=("'add'", "Add")),
     Case("MR432", "mixed precision", h5(layer("Dense", "d", units=1, dtype="mixed_float16")), h5(layer("Dense", "d", units=1, dtype="float32")), severity=Severity.INFO, outcome=Outcome.OTHER_NUMBERS, says=("mixed_float16",)),
     Case("MR405", "an exported graph", SAVED, replace(SAVED, layers=(Layer("m", "Sequential", "m"),)), KERAS_215, severity=Severity.INFO, outcome=Outcome.PREDICT_ERROR),
