@@ -115,7 +115,7 @@ _MEANINGS = (
 _UNKNOWN = re.compile(
     r"(?:Unknown \w+(?: function)?: ?|Could not locate (?:class|function) |Cannot deserialize object of type |"
     r"parent module |"
-    r"keyword argument |identifier: |arguments? passed to )[`'\"]?(?P<word>[A-Za-z_][\w.]*)"
+    r"keyword argument |identifier: |positional arguments?: |arguments? passed to )[`'\"]?(?P<word>[A-Za-z_][\w.]*)"
 )
 _KEYWORDS = re.compile(r"[Uu]nrecognized keyword arguments[^{\[]*[{\[(]+(?P<keys>.*)", re.DOTALL)
 _KEY = re.compile(r"'(\w+)'")

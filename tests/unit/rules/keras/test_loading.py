@@ -82,8 +82,8 @@ def tensors(*paths: str) -> tuple[Tensor, ...]:
 
 def lambda_model(python: str, module: str = "__main__", **more: object) -> Facts:
     code = LambdaCode("l", "m/l", (python,), parameters=("t",), **more)  # type: ignore[arg-type]
-    function: dict[str, object] = {"function": ["code", None, None], "function_type": "lambda", "module": module}
-    return h5(sequential(INPUT, layer("Lambda", "l", **function)), lambdas=(code,))
+    stored = layer("Lambda", "l", function=["code", None, None], function_type="lambda", module=module)
+    return h5(sequential(INPUT, stored), lambdas=(code,))
 
 
 def called(keywords: dict[str, object]) -> dict[str, Any]:
