@@ -109,6 +109,7 @@ _MEANINGS = (
     (r"Op type not registered|JSONDecodeError|VersionDef", {"graph", "TensorFlow"}),
     (r"get_tensor\(\) takes 3", {"get_tensor"}),
     (r"cannot contain character", {"in its name"}),
+    (r"No cast function available", {"No cast function"}),
     (r"Missing required positional argument", {"saved without the tensors"}),
 )
 """What recorded messages mean, where they do not name it themselves: any of the words in a finding names it."""

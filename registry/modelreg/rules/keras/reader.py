@@ -39,6 +39,8 @@ class Reader:
     release: Release
     tensorflow: tuple[int, ...] | None = None
     h5py: tuple[int, ...] | None = None
+    cpu_only: bool = False
+    """Whether its TensorFlow was built without GPUs."""
 
     def __str__(self) -> str:
         return self.label
@@ -76,6 +78,7 @@ def reader_of(environment: Environment) -> Reader | None:
         release_of(found.distribution, found.version),
         numbers(tensorflow) if tensorflow else None,
         numbers(h5py) if h5py else None,
+        "tensorflow-cpu" in environment.distributions and "tensorflow" not in environment.distributions,
     )
 
 

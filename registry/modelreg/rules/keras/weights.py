@@ -1,9 +1,10 @@
-"""Whether the weights of a ``.keras`` archive lie where the reader looks for them.
+"""Whether the weights lie where the reader looks for them, and as numbers.
 
-Keras 2.12 to 2.14 name the groups after ``_layer_checkpoint_dependencies``, 2.15 and later after ``layers``; 2.12 and
-2.13 count every layer that has weights twice, so that the second ``Dense`` is ``dense_2``; Keras 3 reads both roots but
-counts each layer once.  Sources: ``_save_container_state`` and ``_load_container_state`` of
-``keras/saving/saving_lib.py`` (2.12.0) and
+In a ``.keras`` archive Keras 2.12 to 2.14 name the groups after ``_layer_checkpoint_dependencies``, 2.15 and later
+after ``layers``; 2.12 and 2.13 count every layer that has weights twice, so that the second ``Dense`` is ``dense_2``;
+Keras 3 reads both roots but counts each layer once.
+
+Sources: ``_save_container_state`` and ``_load_container_state`` of ``keras/saving/saving_lib.py`` (2.12.0) and
 ``keras/src/saving/saving_lib.py`` (2.13.1, 2.14.0, 2.15.0, 3.15.1: ``H5IOStore``).
 """
 
@@ -25,7 +26,9 @@ _RULE = "MR422"
 
 
 def weight_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iterator[Trouble]:
-    """The one reason why the archive's weights do not find their layers, if there is one."""
+    """The one reason why the weights do not find their layers, if there is one."""
+    if facts.container is Container.KERAS_HDF5:
+        yield from _without_numbers(facts, reader)
     if facts.container is not Container.KERAS_ZIP or not reader.reads_zip:
         return
     root = _root(facts)
@@ -64,6 +67,24 @@ def weight_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> Iter
 def _attention_without_underscore(facts: Facts) -> bool:
     """Keras 3 has a property ``query_dense``, and visits private names last (``_name_key`` in its ``saving_lib``)."""
     return any("/query_dense/" in tensor.path for tensor in facts.tensors)
+
+
+def _without_numbers(facts: Facts, reader: Reader) -> Iterator[Trouble]:
+    """bfloat16, which HDF5 does not have: the legacy writer stores it as bytes, and its reader casts none.
+
+    ``.keras`` keeps the name of the type beside it (``H5IOStore`` in ``keras/src/saving/saving_lib.py``, 3.15.1);
+    ``legacy_h5_format.py`` (3.15.1) and ``legacy/hdf5_format.py`` (2.15.0) do not.
+    """
+    stored = next((each.path for each in facts.tensors if each.dtype == "opaque"), None)
+    if stored is not None:
+        yield Trouble(
+            _RULE,
+            f"the weights are stored as bytes without a type, as bfloat16 is in HDF5, and {reader} cannot make numbers "
+            "of them: 'No cast function available'",
+            f"tensor {stored!r}",
+            Outcome.LOAD_ERROR,
+            "save it as .keras, or as .h5 with float32 weights",
+        )
 
 
 def _root(facts: Facts) -> str | None:

@@ -26,6 +26,7 @@ def environment(python: str = "3.11.7", *, legacy: bool | None = None, **distrib
 KERAS_3 = environment(keras="3.15.1", tensorflow="2.21.0")
 KERAS_33 = environment(keras="3.3.3", tensorflow="2.16.2")
 KERAS_35 = environment(keras="3.5.0", tensorflow="2.17.1")
+KERAS_3_CPU = environment(keras="3.15.1", tensorflow_cpu="2.21.0")
 KERAS_215 = environment("3.10.13", keras="2.15.0", tensorflow="2.15.1")
 KERAS_213 = environment("3.8.18", keras="2.13.1", tensorflow="2.13.1")
 KERAS_28 = environment("3.9.18", keras="2.8.0", tensorflow="2.8.4")
@@ -189,9 +190,11 @@ CASES = [
     Case("MR419", "a tensor by keyword", h5(called({"value": ["i", 0, 0]})), h5(called({"training": None})), says=("'value'", "'a'")),
     Case("MR419", "calls of Keras 3", h5(new_call({"args": [], "kwargs": {}}), keras="3.15.1"), h5(new_call([["i", 0, 0, {}]]), keras="3.15.1"), KERAS_215, says=("'m'", "2.15.0")),
     Case("MR419", "a nested model's second call", h5(nested(1)), h5(nested(0)), says=("'inner'", "1")),
+    Case("MR419", "a convolution for GPUs", h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_first")), h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_last")), KERAS_3_CPU, outcome=Outcome.PREDICT_ERROR, says=("'c'", "GPU")),
     Case("MR419", "nothing tells the input", holding(sequential(DENSE), "kernel", "bias", keras="2.3.1"), holding(sequential(INPUT, DENSE), "kernel", "bias", keras="2.3.1"), KERAS_215, says=("'d'", "Layer count mismatch")),
     Case("MR422", "another class of that name", holding(sequential(INPUT, DENSE), "kernel", "bias", "scale"), holding(sequential(INPUT, DENSE), "kernel", "bias"), KERAS_215, says=("'d'", "2 weights", "holds 3")),
     Case("MR422", "a layer without weights", holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last")), "w"), holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last"))), says=("0 weights", "holds 1")),
+    Case("MR422", "bfloat16 in HDF5", replace(h5(DENSE), tensors=(Tensor("d/kernel", (2,), "opaque", "m.h5"),)), replace(h5(DENSE), tensors=(Tensor("d/kernel", (2,), "float16", "m.h5"),)), KERAS_215, says=("No cast function",)),
     Case("MR422", "the old root for 2.15", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), archive(TWO_DENSE, tensors=tensors("layers/dense/vars/0")), KERAS_215, says=("0 variables", OLD)),
     Case("MR422", "the new root for 2.13", archive(TWO_DENSE, keras="2.15.0", tensors=tensors("layers/dense/vars/0")), archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0")), KERAS_213),
     Case("MR422", "attention of Keras 3", archive(sequential(DENSE), keras="3.15.1", tensors=tensors("layers/a/query_dense/vars/0")), archive(sequential(DENSE), keras="2.15.0", tensors=tensors("layers/a/_query_dense/vars/0")), KERAS_215, says=("'_query_dense'",)),
