@@ -27,20 +27,29 @@ def door_troubles(facts: Facts, reader: Reader, troubles: Sequence[Trouble]) -> 
             yield from _archive(facts, reader)
         case Container.SAVED_MODEL:
             yield from _saved_model(facts, reader, troubles)
-    first = next((each for each in troubles if each.is_certain), None)
     if (
-        (first is not None or facts.config is None)  # manifests of old hold no configuration to look at
-        and facts.keras_major == 3
+        facts.keras_major == 3
         and not reader.is_keras3
         and facts.container in (Container.KERAS_HDF5, Container.KERAS_ZIP)
     ):
-        yield Trouble(
-            "MR403",
-            f"{facts.file} was written by Keras {facts.keras_version}; the target has {reader}"
-            + (f": {first.message}" if first else ""),
-            first.where if first and first.where else facts.file,
-            Outcome.LOAD_ERROR,
-        )
+        yield _of_keras3(facts, reader, next((each for each in troubles if each.is_certain), None))
+
+
+def _of_keras3(facts: Facts, reader: Reader, first: Trouble | None) -> Trouble:
+    """A file of Keras 3 for Keras 2: refused for what it holds, and a note where nothing in it stands in the way.
+
+    Manifests of old hold no configuration to look at; there the version decides.
+    """
+    is_certain = first is not None or facts.config is None
+    said = f": {first.message}" if first else "" if is_certain else "; nothing that it does not read was found"
+    return Trouble(
+        "MR403",
+        f"{facts.file} was written by Keras {facts.keras_version}; the target has {reader}{said}",
+        first.where if first and first.where else facts.file,
+        Outcome.LOAD_ERROR,
+        is_certain=is_certain,
+        is_note=not is_certain,
+    )
 
 
 def _decodes_twice(reader: Reader) -> bool:
