@@ -87,11 +87,16 @@ def _as_version2(call: JsonValue, class_name: str) -> JsonValue:
         return None
     try:
         keywords = {name: _keyword(value) for name, value in zip(names, rest, strict=False)}
-        keywords |= {name: _keyword(value) for name, value in given.items() if value is not None}
+        keywords |= {name: _keyword(value) for name, value in given.items() if _means(name, value)}
         tensors = first if isinstance(first, list) and len(first) > 1 else [first]
         return [[*_history(each), keywords] for each in tensors]
     except _NoSuchFormError:
         return None
+
+
+def _means(name: str, value: JsonValue) -> bool:
+    """Keras 3 sets ``training`` anew in every call of the model (``operation_fn``); Keras 2 keeps what is stored."""
+    return value is not None and name != "training"
 
 
 def _keyword(value: JsonValue) -> JsonValue:

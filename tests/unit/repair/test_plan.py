@@ -260,11 +260,11 @@ FIRST = INPUT | {"name": "i", "inbound_nodes": []}
 
 
 def test_calls_of_keras_3_are_written_as_keras_2_reads_them() -> None:
-    """Claim: one tensor, a list of them, tensors by position and by keyword; what is null goes, and inputs are a list."""
+    """Claim: one tensor, a list of them, tensors by position and by keyword; null and ``training`` go."""
     config = model(
         "Functional",
         FIRST,
-        called(DENSE(), tensor("i"), mask=None),
+        called(DENSE(), tensor("i"), mask=None, training=True),
         called(layer("Add", "a"), [tensor("i"), tensor("d")]),
         called(
             layer("MultiHeadAttention", "m", num_heads=1, key_dim=1), tensor("i"), tensor("d"), use_causal_mask=True
