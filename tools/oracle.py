@@ -110,7 +110,9 @@ _MEANINGS = (
     (r"get_tensor\(\) takes 3", {"get_tensor"}),
     (r"cannot contain character", {"in its name"}),
     (r"No cast function available", {"No cast function"}),
-    (r"Missing required positional argument", {"saved without the tensors"}),
+    (r"Missing required positional argument|Got 0 inputs for equation", {"saved without the tensors"}),
+    (r"target variable and the shape of the target value", {"axis"}),
+    (r"list index out of range", {"list index out of range"}),
 )
 """What recorded messages mean, where they do not name it themselves: any of the words in a finding names it."""
 _UNKNOWN = re.compile(

@@ -83,16 +83,21 @@ def _lost_axis(node: Node, rank: int | None, reader: Reader) -> Iterator[Trouble
         return
     if rank and isinstance(axis, int) and isinstance(default, int) and axis % rank == default % rank:
         return
+    has_other_weights = isinstance(axis, list) and node.bare_name in _WEIGHTS_BY_AXIS
+    consequence = ", and its weights have another shape" if has_other_weights else ""
     yield Trouble(
         _RULE,
-        f"layer {node.layer!r} ({node.bare_name}) has axis {axis}, which {reader} drops when it reads HDF5: it "
-        "works on "
-        f"axis {default} instead",
+        f"layer {node.layer!r} ({node.bare_name}) has axis {axis}, which {reader} drops when it reads HDF5: it works "
+        f"on axis {default} instead{consequence}",
         place(node),
-        Outcome.OTHER_NUMBERS,
+        Outcome.LOAD_ERROR if has_other_weights else Outcome.OTHER_NUMBERS,
         "save it as .keras, or load it with Keras 3.9 or later" if isinstance(axis, int) else "save it as .keras",
         is_certain=isinstance(axis, list) or rank is not None,
     )
+
+
+_WEIGHTS_BY_AXIS = frozenset({"BatchNormalization", "LayerNormalization"})
+"""Layers with a weight of the shape of their axes: of several, one axis has none that fits."""
 
 
 def _forgets_normalization(facts: Facts, node: Node, reader: Reader) -> Iterator[Trouble]:

@@ -40,6 +40,7 @@ def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> I
         yield from _tensors_by_keyword(node, reader)
         yield from _axis_as_list(node, reader)
         yield from _needs_a_gpu(node, reader)
+        yield from _second_output(node, reader)
         yield from _calls_that_are_not_there(node, reader)
         if facts.container is Container.KERAS_HDF5:
             yield from _mistaken_operation(facts, node, reader)
@@ -96,7 +97,8 @@ def _lost_operands(node: Node, reader: Reader) -> Iterator[Trouble]:
         yield Trouble(
             "MR428",
             f"layer {node.layer!r} calls tf.{function}, which Keras saved without the tensors that it is called with: "
-            f"no Keras reads it back, {reader} neither ('Missing required positional argument')",
+            f"no Keras reads it back, {reader} neither ('Missing required positional argument', 'missing 1 required "
+            "positional argument: 'other'', 'Got 0 inputs')",
             place(node),
             Outcome.LOAD_ERROR,
             "call it in a layer of one's own, or write it with other operations, and save the model again",
@@ -229,6 +231,23 @@ def _is_place(value: JsonValue) -> bool:
     return isinstance(value, list) and all(isinstance(index, int) for index in value[1:3])
 
 
+def _second_output(node: Node, reader: Reader) -> Iterator[Trouble]:
+    """``Attention`` of Keras 3.0 to 3.7 says nothing of the scores when a model is put together (``attention.py``)."""
+    is_asked = any(call.get("return_attention_scores") for call in _legacy_calls(node))
+    if node.bare_name in ("Attention", "AdditiveAttention") and is_asked and reader.version < _TELLS_SCORES:
+        yield Trouble(
+            _RULE,
+            f"layer {node.layer!r} ({node.bare_name}) gives its scores too, which {reader} does not know of when it "
+            "puts the model together: 'list index out of range'",
+            place(node),
+            Outcome.LOAD_ERROR,
+            "install Keras 3.8 or later there",
+        )
+
+
+_TELLS_SCORES = (3, 8)
+
+
 def _needs_a_gpu(node: Node, reader: Reader) -> Iterator[Trouble]:
     """TensorFlow transposes convolutions of ``channels_first`` on GPUs only; Keras 2 turns the axes itself on others.
 
@@ -274,6 +293,32 @@ def _calls_that_are_not_there(model: Node, reader: Reader) -> Iterator[Trouble]:
                     "modelreg repair FILE -o OUT --target TARGET counts anew, or load it with tf-keras",
                 )
                 return
+    yield from _output_that_is_not_there(model, members, reader)
+
+
+def _output_that_is_not_there(
+    model: Node, members: Sequence[dict[str, JsonValue]], reader: Reader
+) -> Iterator[Trouble]:
+    """The same where the nested model is what comes out; ``get_tensor`` counts for a Functional, not for a Sequential.
+
+    ``functional_from_config`` in ``keras/src/models/functional.py`` (3.3.3 to 3.15.1): 'list index out of range'.
+    """
+    calls = {str(each.get("name")): each.get("inbound_nodes") for each in members if each.get("class_name") == _PLAIN}
+    for name, index in _legacy_references([model.arguments.get("output_layers")]):
+        counted = calls.get(name)
+        if isinstance(counted, list) and index >= max(1, len(counted)):
+            yield Trouble(
+                _RULE,
+                f"the output of {model.layer!r} is call {index} of {name!r}, a Sequential inside the model, which "
+                f"{reader} counts from 0 and does not find: 'list index out of range'",
+                place(model),
+                Outcome.LOAD_ERROR,
+                "load it with tf-keras, and put a layer behind it before saving it again",
+            )
+            return
+
+
+_PLAIN = "Sequential"
 
 
 def _legacy_references(calls: JsonValue) -> Iterator[tuple[str, int]]:

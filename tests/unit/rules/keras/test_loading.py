@@ -105,6 +105,19 @@ def nested(call: int) -> dict[str, Any]:
     return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, inner, last])
 
 
+def ending_in(inner: dict[str, Any], call: int) -> dict[str, Any]:
+    """A functional model whose output is call number ``call`` of a model inside."""
+    part = {**inner, "name": "inner", "inbound_nodes": [[["i", 0, 0, {}]]]}
+    layers = [{**INPUT, "name": "i", "inbound_nodes": []}, part]
+    return layer("Functional", "m", layers=layers, output_layers=[["inner", call, 0]])
+
+
+def scored(keywords: dict[str, object]) -> dict[str, Any]:
+    """A functional model with an Attention that is called with ``keywords``."""
+    attention = {**layer("Attention", "a", use_scale=False), "name": "a", "inbound_nodes": [[["i", 0, 0, keywords]]]}
+    return layer("Functional", "m", layers=[{**INPUT, "name": "i", "inbound_nodes": []}, attention])
+
+
 def operated(function: str, *arguments: object) -> dict[str, Any]:
     """A functional model with a call of TensorFlow's, on these arguments."""
     call = {**layer("TFOpLambda", "op", function=function), "name": "op", "inbound_nodes": [list(arguments)]}
@@ -191,6 +204,8 @@ CASES = [
     Case("MR419", "calls of Keras 3", h5(new_call({"args": [], "kwargs": {}}), keras="3.15.1"), h5(new_call([["i", 0, 0, {}]]), keras="3.15.1"), KERAS_215, says=("'m'", "2.15.0")),
     Case("MR419", "a nested model's second call", h5(nested(1)), h5(nested(0)), says=("'inner'", "1")),
     Case("MR419", "a convolution for GPUs", h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_first")), h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_last")), KERAS_3_CPU, outcome=Outcome.PREDICT_ERROR, says=("'c'", "GPU")),
+    Case("MR419", "a nested Sequential's second call comes out", h5(ending_in(sequential(INPUT, DENSE), 1)), h5(ending_in(layer("Functional", "inner", layers=[]), 1)), says=("'inner'", "list index")),
+    Case("MR419", "scores of an Attention", h5(scored({"return_attention_scores": True})), h5(scored({"training": False})), KERAS_33, says=("'a'", "scores")),
     Case("MR419", "nothing tells the input", holding(sequential(DENSE), "kernel", "bias", keras="2.3.1"), holding(sequential(INPUT, DENSE), "kernel", "bias", keras="2.3.1"), KERAS_215, says=("'d'", "Layer count mismatch")),
     Case("MR422", "another class of that name", holding(sequential(INPUT, DENSE), "kernel", "bias", "scale"), holding(sequential(INPUT, DENSE), "kernel", "bias"), KERAS_215, says=("'d'", "2 weights", "holds 3")),
     Case("MR422", "a layer without weights", holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last")), "w"), holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last"))), says=("0 weights", "holds 1")),
@@ -201,7 +216,8 @@ CASES = [
     Case("MR422", "counted twice", archive(TWO_DENSE, tensors=tensors(f"{OLD}/dense/vars/0", f"{OLD}/dense_2/vars/0")), archive(TWO_DENSE, keras="2.14.0", tensors=tensors(f"{OLD}/dense/vars/0", f"{OLD}/dense_1/vars/0")), says=("dense",)),
     Case("MR423", "hard_sigmoid", h5(layer("Dense", "d", units=1, activation="hard_sigmoid")), h5(layer("Dense", "d", units=1, activation="hard_sigmoid"), keras="3.0.0"), outcome=Outcome.OTHER_NUMBERS, says=("'d'", "relu6")),
     Case("MR423", "bilinear resizing of Keras 2.3", h5(layer("UpSampling2D", "u", size=[2, 2], interpolation="bilinear"), keras="2.3.1"), h5(layer("UpSampling2D", "u", size=[2, 2], interpolation="nearest"), keras="2.3.1"), KERAS_215, outcome=Outcome.OTHER_NUMBERS),
-    Case("MR423", "axes that are dropped", h5(layer("LayerNormalization", "n", axis=[1, 2]), keras="3.15.1"), h5(layer("LayerNormalization", "n", axis=[-1]), keras="3.15.1"), outcome=Outcome.OTHER_NUMBERS, says=("[1, 2]",)),
+    Case("MR423", "axes that are dropped", h5(layer("Softmax", "n", axis=[1, 2]), keras="3.15.1"), h5(layer("Softmax", "n", axis=[-1]), keras="3.15.1"), outcome=Outcome.OTHER_NUMBERS, says=("[1, 2]",)),
+    Case("MR423", "axes of weights that are dropped", h5(layer("LayerNormalization", "n", axis=[1, 2]), keras="3.15.1"), h5(layer("LayerNormalization", "n", axis=[-1]), keras="3.15.1"), says=("[1, 2]", "another shape")),
     Case("MR423", "an axis that is dropped", h5(sequential(layer("Softmax", "s", outside={"build_config": {"input_shape": [2, 3, 4]}}, axis=1)), keras="3.5.0"), h5(sequential(layer("Softmax", "s", outside={"build_config": {"input_shape": [2, 3]}}, axis=1)), keras="3.5.0"), KERAS_35, outcome=Outcome.OTHER_NUMBERS),
     Case("MR423", "a normalisation that is forgotten", h5(layer("Normalization", "n", axis=[-1])), h5(layer("Normalization", "n", axis=[-1], mean=[0.0], variance=[1.0])), KERAS_35, outcome=Outcome.OTHER_NUMBERS),
     Case("MR423", "a class of one's own with Keras's name", h5(sequential(INPUT, layer("Attention", "a", dtype="float32"))), h5(sequential(INPUT, layer("Attention", "a", dtype="float32", use_scale=False))), KERAS_215, outcome=Outcome.OTHER_NUMBERS, says=("'a'", "'causal'", "Keras 2.15.0")),
