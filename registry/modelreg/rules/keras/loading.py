@@ -10,6 +10,7 @@ from modelreg.errors import DocumentError
 from modelreg.facts import Container, Facts
 from modelreg.findings import Finding
 from modelreg.rules.catalogue import RULES
+from modelreg.rules.keras.devices import device_troubles
 from modelreg.rules.keras.door import door_troubles
 from modelreg.rules.keras.graph import graph_troubles
 from modelreg.rules.keras.impostors import impostor_troubles
@@ -71,6 +72,7 @@ def load_troubles(
         *impostor_troubles(facts, nodes, reader, provided | custom),
         *weight_troubles(facts, nodes, reader),
         *graph,
+        *device_troubles(nodes, reader),
         *number_troubles(facts, nodes, reader),
         *training_troubles(facts, nodes, reader, provided),
     ]

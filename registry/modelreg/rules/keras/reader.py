@@ -40,7 +40,7 @@ class Reader:
     tensorflow: tuple[int, ...] | None = None
     h5py: tuple[int, ...] | None = None
     cpu_only: bool = False
-    """Whether its TensorFlow was built without GPUs."""
+    """Whether its TensorFlow was built without GPUs (``tensorflow-cpu``)."""
 
     def __str__(self) -> str:
         return self.label

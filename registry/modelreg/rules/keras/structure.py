@@ -39,7 +39,6 @@ def structure_troubles(facts: Facts, nodes: Sequence[Node], reader: Reader) -> I
         yield from _name_with_slash(node, reader)
         yield from _tensors_by_keyword(node, reader)
         yield from _axis_as_list(node, reader)
-        yield from _needs_a_gpu(node, reader)
         yield from _second_output(node, reader)
         yield from _calls_that_are_not_there(node, reader)
         if facts.container is Container.KERAS_HDF5:
@@ -246,28 +245,6 @@ def _second_output(node: Node, reader: Reader) -> Iterator[Trouble]:
 
 
 _TELLS_SCORES = (3, 8)
-
-
-def _needs_a_gpu(node: Node, reader: Reader) -> Iterator[Trouble]:
-    """TensorFlow transposes convolutions of ``channels_first`` on GPUs only; Keras 2 turns the axes itself on others.
-
-    ``conv_transpose`` in ``keras/src/backend/tensorflow/nn.py`` (3.0.0 to 3.15.1), ``_preprocess_conv2d_input`` in
-    ``keras/src/backend.py`` (2.15.0).
-    """
-    is_first = node.is_layer and node.arguments.get("data_format") == "channels_first"
-    if is_first and node.bare_name in _TRANSPOSED and reader.tensorflow is not None:
-        yield Trouble(
-            _RULE,
-            f"layer {node.layer!r} ({node.bare_name}) has the data_format 'channels_first', which {reader} computes on "
-            "a GPU only: 'Conv2DCustomBackpropInputOp only supports NHWC'",
-            place(node),
-            Outcome.PREDICT_ERROR,
-            "run it on a GPU, or load it with tf-keras",
-            is_certain=reader.cpu_only,
-        )
-
-
-_TRANSPOSED = frozenset({"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"})
 
 
 def _calls_that_are_not_there(model: Node, reader: Reader) -> Iterator[Trouble]:

@@ -206,6 +206,7 @@ CASES = [
     Case("MR419", "a convolution for GPUs", h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_first")), h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_last")), KERAS_3_CPU, outcome=Outcome.PREDICT_ERROR, says=("'c'", "GPU")),
     Case("MR419", "a nested Sequential's second call comes out", h5(ending_in(sequential(INPUT, DENSE), 1)), h5(ending_in(layer("Functional", "inner", layers=[]), 1)), says=("'inner'", "list index")),
     Case("MR419", "scores of an Attention", h5(scored({"return_attention_scores": True})), h5(scored({"training": False})), KERAS_33, says=("'a'", "scores")),
+    Case("MR419", "groups for GPUs", h5(layer("Conv2D", "c", filters=2, kernel_size=3, groups=2)), h5(layer("Conv2D", "c", filters=2, kernel_size=3, groups=1)), environment("3.8.18", tensorflow_cpu="2.4.4"), outcome=Outcome.PREDICT_ERROR, says=("'c'", "2 groups")),
     Case("MR419", "nothing tells the input", holding(sequential(DENSE), "kernel", "bias", keras="2.3.1"), holding(sequential(INPUT, DENSE), "kernel", "bias", keras="2.3.1"), KERAS_215, says=("'d'", "Layer count mismatch")),
     Case("MR422", "another class of that name", holding(sequential(INPUT, DENSE), "kernel", "bias", "scale"), holding(sequential(INPUT, DENSE), "kernel", "bias"), KERAS_215, says=("'d'", "2 weights", "holds 3")),
     Case("MR422", "a layer without weights", holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last")), "w"), holding(sequential(INPUT, layer("Flatten", "f", data_format="channels_last"))), says=("0 weights", "holds 1")),
@@ -249,6 +250,13 @@ def test_the_rule_is_found_where_it_applies_and_only_there(case: Case) -> None:
 
 def test_every_rule_about_loading_has_a_case() -> None:
     assert {case.rule for case in CASES} == RULES
+
+
+def test_a_target_that_may_have_a_gpu_is_only_warned() -> None:
+    """Claim: ``tensorflow`` may run on a GPU, so what needs one refuses only where ``tensorflow-cpu`` is installed."""
+    model = h5(layer("Conv2DTranspose", "c", filters=1, kernel_size=3, data_format="channels_first"))
+    assert [each.severity for each in found(model, KERAS_3, "MR419")] == [Severity.WARN]
+    assert found(model, KERAS_215, "MR419") == []
 
 
 def test_a_provided_object_is_not_looked_for_in_keras() -> None:
