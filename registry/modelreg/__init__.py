@@ -24,15 +24,26 @@ if TYPE_CHECKING:
     from modelreg.client.registry import default_name
     from modelreg.client.repair import Repaired, repair_model
     from modelreg.client.replay import Replayed, ReplayRequest
-    from modelreg.client.results import AliasMoved, Check, Pulled, Pushed, Swept, Verified, Version, Withdrawn
+    from modelreg.client.results import (
+        AliasMoved,
+        Check,
+        LeaseHolder,
+        Pulled,
+        Pushed,
+        Swept,
+        Verified,
+        Version,
+        Withdrawn,
+    )
     from modelreg.client.schema import schema_status, upgrade_schema
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
-    from modelreg.config import Setting, Settings, load_settings, masked
+    from modelreg.config import Setting, Settings, load_settings
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
     from modelreg.errors import (
         BlobMissingError,
         ConflictError,
+        ConnectionLostError,
         DatabaseError,
         DocumentError,
         InspectionError,
@@ -44,6 +55,7 @@ if TYPE_CHECKING:
         SchemaRevisionError,
         StoreAbsentError,
         StoreError,
+        UnreachableError,
         UsageError,
     )
     from modelreg.facts import Container, Facts
@@ -51,6 +63,7 @@ if TYPE_CHECKING:
     from modelreg.inspect import Inspector, inspect_path
     from modelreg.loading import Registry
     from modelreg.manifest import Golden, IndexEntry, Manifest
+    from modelreg.masking import masked
     from modelreg.records import Json, to_json
     from modelreg.refs import Reference, parse_reference
     from modelreg.replay import OutputReport, PredictionRun
@@ -73,6 +86,7 @@ _HOMES = {
     "modelreg.client.results": (
         "AliasMoved",
         "Check",
+        "LeaseHolder",
         "Pulled",
         "Pushed",
         "Swept",
@@ -90,12 +104,13 @@ _HOMES = {
         "Side",
         "TensorChange",
     ),
-    "modelreg.config": ("Setting", "Settings", "load_settings", "masked"),
+    "modelreg.config": ("Setting", "Settings", "load_settings"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
     "modelreg.errors": (
         "BlobMissingError",
         "ConflictError",
+        "ConnectionLostError",
         "DatabaseError",
         "DocumentError",
         "InspectionError",
@@ -107,6 +122,7 @@ _HOMES = {
         "SchemaRevisionError",
         "StoreAbsentError",
         "StoreError",
+        "UnreachableError",
         "UsageError",
     ),
     "modelreg.facts": ("Container", "Facts"),
@@ -114,6 +130,7 @@ _HOMES = {
     "modelreg.inspect": ("Inspector", "inspect_path"),
     "modelreg.loading": ("Registry",),
     "modelreg.manifest": ("Golden", "IndexEntry", "Manifest"),
+    "modelreg.masking": ("masked",),
     "modelreg.records": ("Json", "to_json"),
     "modelreg.refs": ("Reference", "parse_reference"),
     "modelreg.replay": ("OutputReport", "PredictionRun"),
@@ -131,6 +148,7 @@ __all__ = [
     "Check",
     "Checks",
     "ConflictError",
+    "ConnectionLostError",
     "Container",
     "DatabaseError",
     "Decision",
@@ -152,6 +170,7 @@ __all__ = [
     "Judged",
     "Kind",
     "LayerChange",
+    "LeaseHolder",
     "LoadError",
     "Manifest",
     "Mode",
@@ -187,6 +206,7 @@ __all__ = [
     "Swept",
     "Target",
     "TensorChange",
+    "UnreachableError",
     "UsageError",
     "Verdict",
     "Verified",

@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from modelreg.errors import UsageError
+from modelreg.masking import masked
 
 FILE_SIZE_BYTES_MAX = 1024 * 1024
 """A settings file of any sense is under 10 KB."""
@@ -104,6 +105,9 @@ class Setting(Generic[T_co]):
     name: str
     value: T_co
     source: str
+
+    def __repr__(self) -> str:
+        return f"Setting({self.name!r}, {masked(repr(self.value))}, {self.source!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,19 +367,3 @@ def login_name(environ: Mapping[str, str]) -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid-{os.getuid()}"
-
-
-# --- showing ----------------------------------------------------------------------------------------------------------
-
-_PASSWORD = re.compile(r"(?P<head>\w[\w+.-]*://[^:/@?#\s]*:)(?![0-9]+(/|$))\S*(?=@)")
-_SECRET = re.compile(
-    r"(?P<head>[?&;][^=&;\s]*(pass|pwd|secret|token|key|sig|credential)[^=&;\s]*=)[^&;#\s]*", re.IGNORECASE
-)
-
-
-def masked(url: str) -> str:
-    """``url`` with ``***`` for the password and for each secret of its query, fit to be shown or logged.
-
-    A password reaches to the last ``@``, since one with an unescaped ``@``, ``/``, ``?`` or ``#`` must not show either.
-    """
-    return _SECRET.sub(r"\g<head>***", _PASSWORD.sub(r"\g<head>***", url))

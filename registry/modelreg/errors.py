@@ -4,11 +4,14 @@
     ├── UsageError            2   an argument, a name, a document that cannot be taken as given
     ├── NotFoundError         3   no such model, version, alias or file
     ├── ConflictError         1   something is in the way: a destination, a lock, a schema revision
+    │   └── CondemnedError        a sweep is deleting blobs that a push needs
     ├── PlacementError        1   the destination of a pull cannot be written
     ├── StoreError            1   the store could not do it; ``transient`` says whether a retry can help
     │   ├── BlobMissingError      it has no such blob
     │   └── StoreAbsentError      there is no store
-    ├── DatabaseError         1   the database could not do it
+    ├── DatabaseError         1   the database could not do it; ``transient`` as above
+    │   ├── UnreachableError      no connection to it could be made; nothing was done
+    │   ├── ConnectionLostError   the connection broke: what was being committed may be, or may not
     │   └── SchemaRevisionError   its schema is older or newer than this program's
     ├── InspectionError       1   the inspecting child could not be started or spoken to
     ├── DocumentError         1   a manifest or an environment document that breaks its own grammar
@@ -24,6 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from modelreg.findings import Verdict
@@ -64,6 +68,17 @@ class ConflictError(ModelregError):
     code = "conflict"
 
 
+class CondemnedError(ConflictError):
+    """A sweep is deleting blobs that a push needs; when it is done they can be published again."""
+
+    def __init__(self, blobs: Collection[str]) -> None:
+        super().__init__(
+            f"a sweep has been deleting {len(blobs)} blobs that this push needs for a long time; nothing was pushed",
+            hint="push again when it is done; `modelreg gc --dry-run` says who is at work",
+        )
+        self.blobs = frozenset(blobs)
+
+
 class PlacementError(ModelregError):
     """The destination of a pull cannot be written: disk full, read-only, no rights."""
 
@@ -101,9 +116,25 @@ class StoreAbsentError(StoreError):
 
 
 class DatabaseError(ModelregError):
-    """The database could not be opened, read or written."""
+    """The database could not be opened, read or written; a ``transient`` error's whole transaction can be run again."""
 
     code = "database"
+
+    def __init__(self, message: str, *, hint: str | None = None, transient: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient
+
+
+class UnreachableError(DatabaseError):
+    """No connection to the database could be made: nothing was done."""
+
+    code = "database-unreachable"
+
+
+class ConnectionLostError(DatabaseError):
+    """The connection broke; of a transaction that was being committed nobody here knows the outcome."""
+
+    code = "database-lost"
 
 
 class SchemaRevisionError(DatabaseError):

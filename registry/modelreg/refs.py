@@ -96,3 +96,11 @@ def parse_reference(text: str) -> Reference:
             hint=f"write {match['name']}:{version} or {match['name']}@{match['alias']}",
         )
     return Reference(match["name"], version, parse_alias(match["alias"]) if match["alias"] else None, match["digest"])
+
+
+def parse_place(text: str) -> tuple[str, int]:
+    """``NAME:VERSION``, behind which a page of a list begins; raises ``UsageError`` for anything else."""
+    reference = parse_reference(text)
+    if reference.version is None or str(reference) != f"{reference.name}:{reference.version}":
+        raise UsageError(f"a page begins behind a version, which {text!r} does not name", hint="--after fraud:3")
+    return reference.name, reference.version

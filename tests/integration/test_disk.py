@@ -148,8 +148,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(
     assert (kind, status) == ({"push": "StoreError", "pull": "PlacementError"}[what], "1")
     assert os.strerror(errno.EFBIG) in message
     assert list(out.iterdir()) == []
-    with registry.store.sweeping():
-        assert list(registry.store.abandoned()) == []
+    assert list(registry.store.staged()) == []
     assert len(registry.list()) == (what == "pull")
 
 

@@ -75,10 +75,10 @@ def test_a_newer_database_says_to_upgrade_the_program(session: Session) -> None:
     assert migrate.status(session).found == "9999"
 
 
-def test_an_older_database_names_the_command(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_database_names_the_command(session: Session) -> None:
     """Claim: a known revision that is not the program's says ``modelreg db upgrade``, and nothing is changed."""
-    monkeypatch.setattr(migrate, "REVISION", "0002")
-    with pytest.raises(SchemaRevisionError, match=r"'0001'.*'0002'") as caught:
+    _set_revision(session, "0001")
+    with pytest.raises(SchemaRevisionError, match=rf"'0001'.*'{REVISION}'") as caught:
         migrate.require_current(session)
     assert caught.value.hint == "modelreg db upgrade"
     assert migrate.status(session).found == "0001"

@@ -64,9 +64,8 @@ Stage = Callable[[bytes], StagedBlob]
 def test_what_is_staged_and_published_comes_back(store_factory: Factory, stage: Stage, size_bytes: int) -> None:
     """Claim: for every size around a boundary, digest, size and bytes are those of the source, in every opening."""
     data = noise(size_bytes)
-    with store_factory().writing():
-        blob = stage(data)
-        blob.publish()
+    blob = stage(data)
+    blob.publish()
     assert (blob.digest.sha256, blob.digest.size_bytes) == (sha256_of(data), size_bytes)
     assert blob.digest.chunk_size_bytes == chunk_size_for(size_bytes)
     other = store_factory()
@@ -128,8 +127,21 @@ def test_what_is_staged_and_not_published_is_gone_after_close(store: Store, stag
     blob = stage(noise(5000))
     blob.close()
     blob.close()
-    with store.sweeping():
-        assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
+    assert list(store.blobs()) == []
+
+
+def test_what_is_staged_is_told_with_its_owner_or_is_nobody_else_s(store: Store, source: Source) -> None:
+    """Claim: a listing names the lease of everything staged that outlives its process; discard takes it away."""
+    owner, data = "0123456789abcdef" * 2, noise(5000)
+    blob = store.stage(source(data), len(data), owner=owner)
+    listed = list(store.staged())
+    assert [(info.owner, info.size_bytes) for info in listed] in ([], [(owner, 5000)])
+    for info in listed:
+        store.discard(info.name)
+        store.discard(info.name)
+    assert list(store.staged()) == []
+    blob.close()
     assert list(store.blobs()) == []
 
 
@@ -150,8 +162,7 @@ def test_publishing_twice_is_publishing_once(store: Store, stage: Stage) -> None
     first.close()
     second.close()
     assert list(store.blobs()) == [BlobInfo(sha256_of(data), 5000)]
-    with store.sweeping():
-        assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
 
 
 def test_closing_after_publishing_keeps_the_blob(store: Store, stage: Stage) -> None:
@@ -210,8 +221,7 @@ def test_a_source_of_another_size_is_told_and_leaves_nothing(
         return
     with pytest.raises(SizeChangedError):
         store.stage(source(noise(promised + difference)), promised)
-    with store.sweeping():
-        assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
     assert list(store.blobs()) == []
 
 
@@ -223,8 +233,7 @@ def test_an_interrupted_stage_leaves_nothing(store: Store, source: Source) -> No
 
     with pytest.raises(KeyboardInterrupt):
         store.stage(source(noise(4 * MIB)), 4 * MIB, interrupt)
-    with store.sweeping():
-        assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
     assert list(store.blobs()) == []
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg import config
-from modelreg.config import SCHEMA, Settings, load_settings, login_name, masked
+from modelreg.config import SCHEMA, Settings, load_settings, login_name
 from modelreg.errors import UsageError
+from modelreg.masking import masked
 
 
 @pytest.fixture(autouse=True)

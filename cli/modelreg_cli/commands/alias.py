@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -37,16 +37,37 @@ def alias(
         ),
     ],
     delete: Annotated[bool, typer.Option("--delete", help="Delete the alias; the version stays.")] = False,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect",
+            metavar="VERSION|none",
+            help="Only if it points at this version now, or with none only if there is no such alias.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Result:
     """Point an alias at a version, or delete it.
 
-    An alias that is there already is moved; it says where it pointed before.
+    An alias that is there already is moved; it says where it pointed before. With --expect nobody else's move is
+    overwritten: if it points elsewhere, nothing is changed and the exit status is 1.
     """
+    expected = _expected(expect)
     with invocation.registry() as registry:
         if delete:
-            return _result(registry.delete_alias(_bare_name(reference), alias))
+            return _result(registry.delete_alias(_bare_name(reference), alias, expect=expected))
         _, exactly = invocation.resolve(registry, reference)
-        return _result(registry.alias(exactly, alias))
+        return _result(registry.alias(exactly, alias, expect=expected))
+
+
+def _expected(text: str | None) -> int | Literal["none"] | None:
+    if text is None:
+        return None
+    if text == "none":
+        return "none"
+    if text.isascii() and text.isdigit() and 0 < len(text) <= 10:
+        return int(text)
+    raise modelreg.UsageError(f"--expect takes a version's number or none, not {text!r}", hint="--expect 3")
 
 
 def _bare_name(text: str) -> str:

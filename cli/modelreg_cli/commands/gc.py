@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import modelreg
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.wording import counted, size
 
 if TYPE_CHECKING:
-    from modelreg import Swept
+    from modelreg import LeaseHolder, Swept
 
 app = new_app()
 
@@ -23,10 +24,10 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> Result:
-    """Remove blobs that no version needs.
+    """Remove blobs that no version needs, while others push and pull.
 
     They are what pushes leave that were refused, interrupted or killed. No blob of a version is ever removed, a
-    withdrawn one's neither.
+    withdrawn one's neither, and none that a running push needs: those who are at work are listed.
     """
     with invocation.registry() as registry:
         if not (dry_run or yes):
@@ -42,10 +43,15 @@ def gc(
             "size_bytes": swept.size_bytes,
             "kept": swept.kept,
             "dry_run": swept.dry_run,
+            "leases": [modelreg.to_json(lease) for lease in swept.leases],
         },
-        blocks=(Lines((_line(swept),)),),
+        blocks=(Lines((_line(swept), *map(_at_work, swept.leases))),),
         quiet=tuple(f"sha256:{digest}" for digest in swept.blobs),
     )
+
+
+def _at_work(lease: LeaseHolder) -> str:
+    return f"at work since {lease.begun_at}, {counted(lease.blobs, 'blob')} left alone: {lease.holder}"
 
 
 def _what(swept: Swept) -> str:

@@ -12,9 +12,14 @@ from modelreg_cli.result import Column, Result, Table
 from modelreg_cli.wording import entry_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelreg import IndexEntry
 
 app = new_app()
+
+LIMIT = 1000
+"""A page that still fits a terminal's scrollback, and a tenth of a second of any database."""
 
 _COLUMNS = (
     Column("VERSION"),
@@ -37,17 +42,37 @@ def list_versions(
         str | None,
         typer.Argument(metavar="MODEL", help="Only this model's.", show_default=False, autocompletion=complete.models),
     ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, metavar="N", help="At most this many; 0 for all of them.")
+    ] = LIMIT,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="NAME:VERSION", help="Begin behind this version.", show_default=False),
+    ] = None,
 ) -> Result:
-    """List every version of every model, or of one."""
+    """List every version of every model, or of one, by name and number.
+
+    When there are more than --limit, it says how to see the next ones; in JSON, "next" is what to give to --after.
+    """
     with invocation.registry() as registry:
-        entries = registry.list(model)
+        found = registry.list(model, limit=limit + 1 if limit else None, after=after)
+    entries = found[:limit] if limit else found
+    following = f"{entries[-1].model}:{entries[-1].version}" if len(found) > len(entries) else None
     return Result(
         schema="list",
-        value={"versions": [entry_value(entry) for entry in entries]},
+        value={"versions": [entry_value(entry) for entry in entries], "next": following},
         blocks=(Table(_COLUMNS, [_row(entry) for entry in entries]),) if entries else (),
         quiet=tuple(f"{entry.model}:{entry.version}" for entry in entries),
-        notes=() if entries else ("no models yet; push one: modelreg push FILE",),
+        notes=_notes(entries, following, after),
     )
+
+
+def _notes(entries: Sequence[IndexEntry], following: str | None, after: str | None) -> tuple[str, ...]:
+    if following:
+        return (f"there are more: the same with --after {following}",)
+    if entries:
+        return ()
+    return (f"nothing behind {after}",) if after else ("no models yet; push one: modelreg push FILE",)
 
 
 def _row(entry: IndexEntry) -> tuple[str, ...]:

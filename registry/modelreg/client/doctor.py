@@ -10,17 +10,25 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from modelreg.client.claim import holder, utc_now
 from modelreg.client.results import Check
 from modelreg.client.stores import open_store
-from modelreg.config import Settings, masked
+from modelreg.config import Settings
+from modelreg.digest import sha256_hex
 from modelreg.errors import ModelregError, StoreAbsentError
+from modelreg.masking import masked
 from modelreg.store.base import Store
+
+if TYPE_CHECKING:
+    from modelreg.db.session import Session
 
 _DISTRIBUTIONS = (
     "modelreg",
     "sqlalchemy",
     "alembic",
+    "psycopg",
     "h5py",
     "blake3",
     "typer",
@@ -80,7 +88,7 @@ def _store(settings: Settings) -> Check:
         if _lists_versions(settings):
             raise StoreAbsentError(error.root, is_expected=True) from None
         return _absent("store", url, error.root)
-    return Check("store", ok=True, detail=f"{url}: {_probe(store)}")
+    return Check("store", ok=True, detail=f"{url}: {_probe(settings, store)}")
 
 
 def _lists_versions(settings: Settings) -> bool:
@@ -102,13 +110,13 @@ def _absent(name: str, url: str, path: Path | None) -> Check:
     return Check(name, None, f"{url}: not there yet; the first push makes it")
 
 
-def _probe(store: Store) -> str:
-    """Write a blob of random bytes, read it, write it again, remove it."""
+def _probe(settings: Settings, store: Store) -> str:
+    """Write a blob of random bytes, read it, write it again, remove it; under a lease, where a sweep may be at work."""
     data = b"modelreg doctor " + secrets.token_bytes(16)
-    with store.writing():
-        sha256 = store.put(data)
+    with _leased(settings, sha256_hex(data)) as owner:
+        sha256 = store.put(data, owner=owner)
         try:
-            if store.read(sha256, len(data)) != data or store.put(data) != sha256:
+            if store.read(sha256, len(data)) != data or store.put(data, owner=owner) != sha256:
                 raise ModelregError("the store returned other bytes than it was given")
         finally:
             store.delete(sha256)
@@ -116,6 +124,29 @@ def _probe(store: Store) -> str:
     return f"writable, {'create-only' if properties.create_only else 'NOT create-only'}, " + (
         "durable" if properties.durable else "not durable"
     )
+
+
+def _is_current(session: Session) -> bool:
+    from modelreg.db import migrate
+
+    try:
+        return migrate.status(session).is_current
+    except ModelregError:  # the check of the database says why
+        return False
+
+
+@contextlib.contextmanager
+def _leased(settings: Settings, sha256: str) -> Iterator[str]:
+    from modelreg.db.leases import Leases
+    from modelreg.db.session import Session
+
+    with contextlib.closing(Session(settings.database_url.value)) as session:
+        if not _is_current(session):  # then no sweep can be at work
+            yield ""
+            return
+        with Leases(session).take(holder(settings.user.value, "doctor"), utc_now()) as lease:
+            lease.protect([sha256])
+            yield lease.id
 
 
 def _clock() -> Check:

@@ -72,9 +72,9 @@ class MadeGolden:
     golden: Golden
     data: bytes
 
-    def publish(self, store: Store) -> None:
+    def publish(self, store: Store, owner: str) -> None:
         """Store the bytes, before the manifest that names them."""
-        store.put(self.data)
+        store.put(self.data, owner=owner)
 
 
 def make_golden(

@@ -1,7 +1,7 @@
-"""The way in: stage while hashing, inspect the staged copy, judge, publish, commit.
+"""The way in: stage while hashing, inspect the staged copy, judge, lease, publish, commit.
 
 Until the commit nothing is visible; after it everything is there.  A crash leaves blobs that no version names, which a
-sweep removes.
+sweep removes.  When the connection breaks at the commit, it is found out how that ended before anything is repeated.
 """
 
 from __future__ import annotations
@@ -10,17 +10,26 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from modelreg.artifact import SourceFile, open_artifact
+from modelreg.client.claim import Claim, claim, utc_now
 from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
+from modelreg.db.leases import Leases
 from modelreg.db.records import Index
+from modelreg.db.transaction import Transaction
 from modelreg.digest import BlobDigest
 from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
 from modelreg.environment import Environment, capture
-from modelreg.errors import BlobMissingError, ConflictError, DocumentError, RefusedError, StoreError
+from modelreg.errors import (
+    BlobMissingError,
+    ConflictError,
+    ConnectionLostError,
+    DocumentError,
+    RefusedError,
+    StoreError,
+)
 from modelreg.facts import Facts
 from modelreg.findings import Decision, Verdict
 from modelreg.inspect import Inspector
@@ -48,11 +57,6 @@ class PushRequest:
     inspector: Inspector | None = None
 
 
-def utc_now() -> str:
-    """Now, as a manifest writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
     """Everything that a push finds out, and nothing that it writes."""
     with _inspector(request) as inspector, open_artifact(request.path) as files:
@@ -65,18 +69,19 @@ def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
         return _result(request, _Content(files, [], facts, verdict, golden))
 
 
-def push(request: PushRequest, store: Store, index: Index, progress: Progress | None) -> Pushed:
+def push(request: PushRequest, store: Store, index: Index, leases: Leases, progress: Progress | None) -> Pushed:
     """Push the artifact; raises ``RefusedError`` with nothing left behind when a rule refuses it."""
     with (
         _inspector(request) as inspector,
         open_artifact(request.path) as files,
-        store.writing(),
         contextlib.ExitStack() as stack,
     ):
+        registry_id = index.registry_id(utc_now())
+        claimed = stack.enter_context(claim(index, leases, store, request.pushed_by))
         staged: list[StagedBlob] = []
         with _as_conflict(request.path):
             for file in files:
-                blob = store.stage(file.descriptor, file.size_bytes, progress)
+                blob = store.stage(file.descriptor, file.size_bytes, progress, owner=claimed.owner)
                 stack.callback(blob.close)
                 staged.append(blob)
         places = [(file.path, blob.descriptor()) for file, blob in zip(files, staged, strict=True)]
@@ -84,8 +89,8 @@ def push(request: PushRequest, store: Store, index: Index, progress: Progress | 
         verdict = _judge(request, facts)
         golden = _golden(request, files, [blob.descriptor() for blob in staged], facts)
         content = _Content(files, staged, facts, verdict, golden)
-        content.publish(store)
-        manifest, digest = _commit(request, store, index, content)
+        content.publish(store, claimed)
+        manifest, digest = _Commit(request, registry_id, store, claimed, content).run()
         same_model_as = _same_model(manifest, store)
     return _result(request, content, manifest, digest, same_model_as)
 
@@ -150,46 +155,83 @@ class _Content:
     verdict: Verdict
     golden: MadeGolden | None
 
-    def publish(self, store: Store) -> None:
+    def publish(self, store: Store, claimed: Claim) -> None:
+        golden = [self.golden.golden.sha256] if self.golden is not None else []
+        claimed.protect({*(blob.digest.sha256 for blob in self.staged), *golden})
         for blob in self.staged:
             blob.publish()
+            claimed.published(blob.digest.sha256)
         if self.golden is not None:
-            self.golden.publish(store)
+            self.golden.publish(store, claimed.owner)
 
     def entries(self) -> tuple[FileEntry, ...]:
         digests: list[BlobDigest] = [blob.digest for blob in self.staged]
         return tuple(FileEntry.of(file.path, digest) for file, digest in zip(self.files, digests, strict=True))
 
 
-def _commit(request: PushRequest, store: Store, index: Index, content: _Content) -> tuple[Manifest, str]:
-    registry_id = index.registry_id(utc_now())
-    environment = _push_environment(request, content.facts)
-    entries = content.entries()
-    with index.transaction() as transaction:
-        version, previous = transaction.next_version(request.model)
-        manifest = Manifest(
-            registry=registry_id,
-            model=request.model,
+class _Commit:
+    """The transaction that makes a version, and what it last wrote."""
+
+    def __init__(self, request: PushRequest, registry_id: str, store: Store, claimed: Claim, content: _Content) -> None:
+        self._request = request
+        self._registry_id = registry_id
+        self._store = store
+        self._claim = claimed
+        self._content = content
+        self._entries = content.entries()
+        self._environment = _push_environment(request, content.facts)
+        self._last: tuple[Manifest, str] | None = None
+
+    def run(self) -> tuple[Manifest, str]:
+        """The manifest that was committed, and its digest; raises ``ConnectionLostError`` if nobody can know."""
+        try:
+            return self._claim.commit(self._write, self._written)
+        except ConnectionLostError as error:
+            if self._last is None:
+                raise
+            model, digest = self._request.model, self._last[1]
+            raise ConnectionLostError(
+                f"whether {self._request.path.name!r} was pushed is not known yet: {error.message}",
+                hint=f"when the database is back, ask: modelreg show {model}@sha256:{digest}"
+                " (exit 0: it was; exit 3: push again)",
+            ) from error
+
+    def _write(self, transaction: Transaction) -> tuple[Manifest, str]:
+        version, previous = transaction.next_version(self._request.model)
+        manifest = self._manifest(version, previous)
+        data = manifest.to_bytes()
+        digest = manifest_digest(data)
+        transaction.require_not_condemned(digest)
+        self._last = manifest, digest
+        self._store.put(data, owner=self._claim.owner)
+        transaction.add(manifest, digest)
+        for alias in self._request.aliases:
+            transaction.move_alias(self._request.model, alias, version, manifest.created_at)
+        return manifest, digest
+
+    def _written(self, transaction: Transaction) -> tuple[Manifest, str] | None:
+        if self._last is None or not transaction.has_version(self._request.model, self._last[1]):
+            return None
+        return self._last
+
+    def _manifest(self, version: int, previous: str | None) -> Manifest:
+        content = self._content
+        return Manifest(
+            registry=self._registry_id,
+            model=self._request.model,
             version=version,
             previous=previous,
             created_at=utc_now(),
-            pushed_by=request.pushed_by,
-            files=entries,
+            pushed_by=self._request.pushed_by,
+            files=self._entries,
             facts=content.facts,
             writer=writer_environment(content.facts),
-            push=environment,
+            push=self._environment,
             findings=content.verdict.findings,
-            metadata=request.metadata,
-            tool=request.tool,
+            metadata=self._request.metadata,
+            tool=self._request.tool,
             golden=content.golden.golden if content.golden else None,
         )
-        data = manifest.to_bytes()
-        digest = manifest_digest(data)
-        store.put(data)
-        transaction.add(manifest, digest)
-        for alias in request.aliases:
-            transaction.move_alias(request.model, alias, version, manifest.created_at)
-    return manifest, digest
 
 
 def _push_environment(request: PushRequest, facts: Facts) -> Environment | None:

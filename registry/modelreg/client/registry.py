@@ -15,8 +15,9 @@ from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.folder import replay_staged
 from modelreg.client.golden import GoldenRequest, fetch_golden
+from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
 from modelreg.client.placement import check_destination, place, staging_folder
-from modelreg.client.push import PushRequest, push, rehearse, utc_now
+from modelreg.client.push import PushRequest, push, rehearse
 from modelreg.client.replay import (
     Replayed,
     ReplayRequest,
@@ -27,16 +28,19 @@ from modelreg.client.replay import (
 )
 from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
 from modelreg.client.stores import open_store
+from modelreg.client.sweep import preview, sweep
 from modelreg.comparison import ModelDifference
 from modelreg.config import Settings, load_settings
+from modelreg.db.leases import Leases
+from modelreg.db.records import Index, no_model
 from modelreg.digest import is_sha256
 from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
-from modelreg.errors import BlobMissingError, DocumentError, NotFoundError, StoreAbsentError, UsageError
+from modelreg.errors import BlobMissingError, DocumentError, StoreAbsentError, UsageError
 from modelreg.inspect import Inspector
 from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, check_metadata
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
-from modelreg.refs import parse_alias, parse_name, parse_reference
+from modelreg.refs import parse_alias, parse_name, parse_place, parse_reference
 from modelreg.replay import private_folder
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
@@ -59,12 +63,11 @@ class Registry:
     """
 
     def __init__(self, settings: Settings, store: Store, session: Session) -> None:
-        from modelreg.db.records import Index
-
         self.settings = settings
         self.store = store
         self._session = session
         self._index = Index(session)
+        self._leases = Leases(session)
 
     @classmethod
     def open(
@@ -75,12 +78,15 @@ class Registry:
         storage_url: str | None = None,
         settings: Settings | None = None,
         create: bool = True,
+        pool_size: int | None = None,
     ) -> Self:
         """Open the registry that the arguments, the environment and the configuration files name.
 
         An absent registry is made, unless ``create`` is false; an absent store is not made for a database that lists
-        versions, since it is more likely not mounted.  Raises ``SchemaRevisionError`` for a database of an older or
-        newer modelreg, ``DatabaseError`` and ``StoreError`` for what cannot be opened.
+        versions, since it is more likely not mounted.  One connection to PostgreSQL is kept, and others are made while
+        they are needed; a server with many threads gives ``pool_size``, which is kept and never exceeded (a push holds
+        one from end to end).  Raises ``SchemaRevisionError`` for a database of an older or newer modelreg,
+        ``DatabaseError`` and ``StoreError`` for what cannot be opened.
         """
         from modelreg.db import migrate
         from modelreg.db.session import Session
@@ -88,7 +94,7 @@ class Registry:
         given = {"home": home, "database_url": database_url, "storage_url": storage_url}
         flags = {name: str(value) for name, value in given.items() if value is not None}
         settings = settings or load_settings(flags)
-        session = Session(settings.database_url.value)
+        session = Session(settings.database_url.value, pool_size=pool_size)
         try:
             migrate.require_current(session, create=create)
             return cls(settings, _open_store(settings, session, create=create), session)
@@ -152,7 +158,7 @@ class Registry:
         )
         if dry_run:
             return rehearse(request, progress)
-        return push(request, self.store, self._index, progress)
+        return push(request, self.store, self._index, self._leases, progress)
 
     def pull(
         self,
@@ -186,6 +192,7 @@ class Registry:
                 if replay is not None:
                     policy = policy_of(self.settings, Purpose.PULL, **checks)
                     run, verdict = replay_staged(staging, judgement, policy, replay)
+                self._require_same_state(entry, Purpose.PULL, checks)
                 place(staging, folder)
         return Pulled(
             model=entry.model,
@@ -198,6 +205,13 @@ class Registry:
             dry_run=dry_run,
             replayed=run,
         )
+
+    def _require_same_state(self, entry: IndexEntry, purpose: Purpose, checks: Checks) -> None:
+        """Judge again what was withdrawn while its bytes were fetched; raises ``RefusedError``."""
+        exactly = f"{entry.model}:{entry.version}@sha256:{entry.digest}"
+        if self.resolve(exactly).withdrawn_at != entry.withdrawn_at:
+            _, judgement = self.judge(exactly, purpose, **checks)
+            accepted(judgement, f"{entry.model}:{entry.version} was not pulled")
 
     def _fetch_with_golden(
         self, judgement: Judgement, folder: Path, *, full: bool = False, progress: Progress | None = None
@@ -275,11 +289,18 @@ class Registry:
             run = run_golden(folder, manifest, folder / GOLDEN_PATH, policy, request or ReplayRequest())
         return Replayed.of(manifest, entry.digest, run, judgement.verdict, policy)
 
-    def list(self, model: str | None = None) -> tuple[IndexEntry, ...]:
-        """Every version of every model, or of one; raises ``NotFoundError`` for a model that is not there."""
-        found = self._index.versions(parse_name(model) if model is not None else None)
-        if model is not None and not found:
-            raise NotFoundError(f"there is no model {model!r}", hint="modelreg list")
+    def list(
+        self, model: str | None = None, *, limit: int | None = None, after: str | None = None
+    ) -> tuple[IndexEntry, ...]:
+        """Every version of every model, or of one, by name and number: ``limit`` of them, from behind ``after``.
+
+        ``after`` is ``NAME:VERSION``, the last one of the page before.  Raises ``NotFoundError`` for a model that is
+        not there.
+        """
+        place = parse_place(after) if after is not None else None
+        found = self._index.versions(parse_name(model) if model is not None else None, limit=limit, after=place)
+        if model is not None and not found and not self._index.has_model(model):
+            raise no_model(model)
         return found
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
@@ -313,49 +334,29 @@ class Registry:
         version = self.show(reference, target="none")
         return StoredVersion(version.reference, version.entry.digest, version.manifest, self.store)
 
-    def alias(self, reference: str, alias: str) -> AliasMoved:
-        """Point ``alias`` at the version that ``reference`` names."""
-        entry = self.resolve(reference)
-        alias = parse_alias(alias)
-        with self._index.transaction() as transaction:
-            before = transaction.move_alias(entry.model, alias, entry.version, utc_now())
-        return AliasMoved(entry.model, alias, entry.version, before)
+    def alias(self, reference: str, alias: str, *, expect: Expected = None) -> AliasMoved:
+        """Point ``alias`` at the version that ``reference`` names.
 
-    def delete_alias(self, model: str, alias: str) -> AliasMoved:
-        """Remove ``alias`` from ``model``."""
-        model = parse_name(model)
-        if not self._index.versions(model):
-            raise NotFoundError(f"there is no model {model!r}", hint="modelreg list")
-        with self._index.transaction() as transaction:
-            before = transaction.delete_alias(model, parse_alias(alias))
-        return AliasMoved(model, alias, None, before)
+        With ``expect`` only if it points at that version now, or with ``"none"`` only if there is no such alias; raises
+        ``ConflictError`` that says what was found otherwise.
+        """
+        return move_alias(self._index, self.resolve(reference), parse_alias(alias), expect)
+
+    def delete_alias(self, model: str, alias: str, *, expect: Expected = None) -> AliasMoved:
+        """Remove ``alias`` from ``model``; with ``expect`` only if it points at that version now."""
+        return delete_alias(self._index, parse_name(model), parse_alias(alias), expect)
 
     def withdraw(self, reference: str, reason: str) -> Withdrawn:
         """Refuse a version from now on; its bytes and its number stay."""
         if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
             raise UsageError(f"a withdrawal needs a reason of 1 to {REASON_LENGTH_MAX:,} characters")
-        entry, now = self.resolve(reference), utc_now()
-        with self._index.transaction() as transaction:
-            transaction.withdraw(entry.model, entry.version, reason, now)
-        return Withdrawn(entry.model, entry.version, reason, now)
+        return withdraw(self._index, self.resolve(reference), reason)
 
     def gc(self, *, dry_run: bool = False) -> Swept:
-        """Remove blobs that no version names and leftovers of pushes that died.
-
-        Raises ``ConflictError`` while a push is at work.
-        """
-        with self.store.sweeping():
-            needed = self._index.referenced()
-            blobs = tuple(self.store.blobs())
-            orphans = tuple(sorted(blob.sha256 for blob in blobs if blob.sha256 not in needed))
-            leftovers = tuple(self.store.abandoned())
-            if not dry_run:
-                for sha256 in orphans:
-                    self.store.delete(sha256)
-                for leftover in leftovers:
-                    self.store.discard(leftover.sha256)
-        sizes = [blob.size_bytes for blob in (*blobs, *leftovers) if blob.sha256 not in needed]
-        return Swept(orphans, len(leftovers), sum(sizes), len(blobs) - len(orphans), dry_run)
+        """Remove blobs that no version and no running push needs, and leftovers of pushes that died."""
+        if dry_run:
+            return preview(self.store, self._leases)
+        return sweep(self.store, self._leases, self.settings.user.value)
 
     def judge(
         self, reference: str, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]
@@ -372,8 +373,6 @@ class Registry:
 
 
 def _open_store(settings: Settings, session: Session, *, create: bool) -> Store:
-    from modelreg.db.records import Index
-
     try:
         return open_store(settings.storage_url.value, create=False)
     except StoreAbsentError as error:

@@ -126,14 +126,28 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """Somebody at work beside a sweep, whose ``blobs`` blobs it left alone."""
+
+    id: str
+    holder: str
+    begun_at: str
+    blobs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep removed, or with ``dry_run`` would remove: unreferenced blobs and leftovers of dead pushes."""
+    """What a sweep removed, or with ``dry_run`` would remove: unreferenced blobs and leftovers of dead pushes.
+
+    ``kept`` blobs are needed by a version or by somebody of ``leases``.
+    """
 
     blobs: tuple[str, ...]
     leftovers: int
     size_bytes: int
     kept: int
     dry_run: bool
+    leases: tuple[LeaseHolder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

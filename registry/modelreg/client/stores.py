@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelreg.config import masked
 from modelreg.errors import UsageError
+from modelreg.masking import masked
 from modelreg.store.base import Store
 
 

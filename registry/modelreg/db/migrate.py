@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from modelreg.db import postgresql
 from modelreg.db.schema import REVISION, REVISION_TABLE
 from modelreg.db.session import Session
 from modelreg.errors import SchemaRevisionError
@@ -71,7 +72,8 @@ def upgrade(session: Session) -> SchemaStatus:
     """
     if session.sqlite_path is not None:
         make_folder(session.sqlite_path.absolute().parent)
-    with session.writing() as connection:
+    with session.writing(upgrades=True) as connection:
+        postgresql.lock(connection, postgresql.Lock.SCHEMA)
         before = SchemaStatus(_found(connection), REVISION)
         if before.is_current:
             return before

@@ -1,21 +1,27 @@
 """Rows to domain records: every query there is, over one ``Session``.
 
 Reads return frozen records; writes happen in ``Transaction``, whose caller decides what stands in one transaction.
+Every query is bounded by what it is about (a version, a page), never by the size of the registry, but for a sweep's.
 """
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import sqlalchemy as sa
 
+from modelreg.db import postgresql
 from modelreg.db.schema import aliases, files, models, registry, versions
-from modelreg.db.session import Session
-from modelreg.errors import ConflictError, NotFoundError
-from modelreg.manifest import IndexedFile, IndexEntry, Manifest
+from modelreg.db.session import ATTEMPTS, Session, pause
+from modelreg.db.transaction import Transaction
+from modelreg.errors import ConflictError, ConnectionLostError, NotFoundError, UnreachableError
+from modelreg.manifest import IndexedFile, IndexEntry
 from modelreg.refs import Reference
+
+T = TypeVar("T")
 
 _version_columns = (
     versions.c.id,
@@ -34,14 +40,7 @@ class Index:
         """The registry's random identity, drawn on the first call."""
         with self._session.reading() as connection:
             found = connection.execute(sa.select(registry.c.id)).scalar()
-        if found is not None:
-            return str(found)
-        with self._session.writing() as connection:
-            found = connection.execute(sa.select(registry.c.id)).scalar()
-            if found is None:
-                found = str(uuid.uuid4())
-                connection.execute(registry.insert().values(id=found, created_at=now))
-        return str(found)
+        return str(found or self._session.run(lambda connection: _draw_identity(connection, now)))
 
     def resolve(self, reference: Reference) -> IndexEntry:
         """The one version that ``reference`` names; raises ``NotFoundError`` that says which part is unknown.
@@ -53,7 +52,7 @@ class Index:
             row = connection.execute(_resolving(reference)).mappings().first()
             if row is None:
                 raise self._not_found(connection, reference)
-            found = _complete(connection, row)
+            (found,) = _complete(connection, [row])
         if reference.digest not in (None, found.digest):
             raise ConflictError(
                 f"{reference} does not agree with itself: version {found.version} is sha256:{found.digest}",
@@ -62,19 +61,14 @@ class Index:
         return found
 
     def _not_found(self, connection: sa.Connection, reference: Reference) -> NotFoundError:
-        query = (
-            sa.select(versions.c.version, versions.c.withdrawn_at)
-            .join(models)
-            .where(models.c.name == reference.name)
-            .order_by(versions.c.version)
-        )
-        known = connection.execute(query).all()
-        if not known:
-            return NotFoundError(f"there is no model {reference.name!r}", hint="modelreg list")
+        query = sa.select(sa.func.max(versions.c.version)).join(models).where(models.c.name == reference.name)
+        last = connection.execute(query).scalar()
+        if last is None:
+            return no_model(reference.name)
         if reference.alias is not None:
             return NotFoundError(
                 f"{reference.name!r} has no alias {reference.alias!r}",
-                hint=f"modelreg alias {reference.name}:{known[-1].version} {reference.alias}",
+                hint=f"modelreg alias {reference.name}:{last} {reference.alias}",
             )
         if reference.version is None and reference.digest is None:
             return NotFoundError(
@@ -82,19 +76,28 @@ class Index:
             )
         wanted = f"version {reference.version}" if reference.version else f"version with digest {reference.digest}"
         return NotFoundError(
-            f"{reference.name!r} has no {wanted}; it has 1 to {known[-1].version}",
-            hint=f"modelreg list {reference.name}",
+            f"{reference.name!r} has no {wanted}; it has 1 to {last}", hint=f"modelreg list {reference.name}"
         )
 
-    def versions(self, model: str | None = None) -> tuple[IndexEntry, ...]:
-        """Every version, or those of one model, by name and then number."""
-        query = sa.select(*_version_columns).join(models).order_by(models.c.name, versions.c.version)
+    def versions(
+        self, model: str | None = None, *, limit: int | None = None, after: tuple[str, int] | None = None
+    ) -> tuple[IndexEntry, ...]:
+        """Every version, or those of one model, by name and then number: ``limit`` of them, from behind ``after``."""
+        query = sa.select(*_version_columns).join(models).order_by(models.c.name, versions.c.version).limit(limit)
         if model is not None:
             query = query.where(models.c.name == model)
+        if after is not None:
+            name, version = after
+            # The first term is for the index on names, which an OR alone would not use.
+            query = query.where(models.c.name >= name, (models.c.name > name) | (versions.c.version > version))
         with self._session.reading() as connection:
             rows = connection.execute(query).mappings().all()
-            aliased, filed = _aliases(connection), _files(connection)
-            return tuple(_record(row, aliased, filed) for row in rows)
+            return _complete(connection, rows)
+
+    def has_model(self, name: str) -> bool:
+        """Whether there is a model of that name."""
+        with self._session.reading() as connection:
+            return connection.execute(sa.select(models.c.id).where(models.c.name == name)).first() is not None
 
     def is_empty(self) -> bool:
         """Whether no version was ever pushed."""
@@ -112,9 +115,7 @@ class Index:
     def referenced(self) -> frozenset[str]:
         """Every blob that some version needs: its manifest and its files."""
         with self._session.reading() as connection:
-            return frozenset(
-                connection.execute(sa.union(sa.select(versions.c.digest), sa.select(files.c.sha256))).scalars()
-            )
+            return referenced_blobs(connection)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -122,97 +123,30 @@ class Index:
         with self._session.writing() as connection:
             yield Transaction(connection)
 
+    def run(self, work: Callable[[Transaction], T], settled: Callable[[Transaction], T | None]) -> T:
+        """What ``work`` returns from a committed transaction, which is begun again where that can help.
 
-class Transaction:
-    """The changes that one transaction can hold."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-
-    def next_version(self, model: str) -> tuple[int, str | None]:
-        """The number that the next version of ``model`` gets, and the digest of the one before it.
-
-        The model's row is locked, so that two pushes never see the same number.
+        When the connection broke, ``settled`` is asked first, in a new transaction: it returns what ``work`` would have
+        if the broken one was committed after all, and ``None`` if not.  Raises ``ConnectionLostError`` if the database
+        does not come back.
         """
-        model_id = self._model_id(model)
-        last = self._connection.execute(
-            sa.select(versions.c.version, versions.c.digest)
-            .where(versions.c.model_id == model_id)
-            .order_by(versions.c.version.desc())
-            .limit(1)
-        ).first()
-        return (1, None) if last is None else (last.version + 1, last.digest)
 
-    def _model_id(self, model: str) -> int:
-        query = sa.select(models.c.id).where(models.c.name == model).with_for_update()
-        found = self._connection.execute(query).scalar()
-        if found is None:
-            found = self._connection.execute(models.insert().values(name=model).returning(models.c.id)).scalar_one()
-        return int(found)
+        def work_unless_settled(transaction: Transaction) -> T:
+            found = settled(transaction)
+            return work(transaction) if found is None else found
 
-    def add(self, manifest: Manifest, digest: str) -> None:
-        """Index a version whose manifest is stored under ``digest``."""
-        row = IndexEntry.of(manifest, digest)
-        version_id = self._connection.execute(
-            versions.insert()
-            .values(
-                model_id=self._model_id(manifest.model),
-                version=row.version,
-                digest=row.digest,
-                created_at=row.created_at,
-                pushed_by=row.pushed_by,
-                container=row.container,
-                keras_version=row.keras_version,
-                size_bytes=row.size_bytes,
-            )
-            .returning(versions.c.id)
-        ).scalar_one()
-        self._connection.execute(
-            files.insert(),
-            [
-                {"version_id": version_id, "path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
-                for file in row.files
-            ],
-        )
+        try:
+            return self._session.run(lambda connection: work(Transaction(connection)))
+        except ConnectionLostError as lost:
+            return self.after(lost, work_unless_settled)
 
-    def move_alias(self, model: str, alias: str, version: int, now: str) -> int | None:
-        """Point ``alias`` at ``version``; returns the version it pointed at before."""
-        model_id = self._model_id(model)
-        before = self._delete_alias(model_id, alias)
-        target = sa.select(versions.c.id).where(versions.c.model_id == model_id, versions.c.version == version)
-        self._connection.execute(
-            aliases.insert().values(model_id=model_id, alias=alias, version_id=target.scalar_subquery(), moved_at=now)
-        )
-        return before
-
-    def delete_alias(self, model: str, alias: str) -> int:
-        """Remove ``alias``; returns the version it pointed at.  Raises ``NotFoundError``."""
-        before = self._delete_alias(self._model_id(model), alias)
-        if before is None:
-            raise NotFoundError(f"{model!r} has no alias {alias!r}", hint=f"modelreg list {model}")
-        return before
-
-    def _delete_alias(self, model_id: int, alias: str) -> int | None:
-        mine = (aliases.c.model_id == model_id) & (aliases.c.alias == alias)
-        before = self._connection.execute(
-            sa.select(versions.c.version).select_from(aliases.join(versions)).where(mine)
-        ).scalar()
-        self._connection.execute(aliases.delete().where(mine))
-        return before
-
-    def withdraw(self, model: str, version: int, reason: str, now: str) -> None:
-        """Mark a version withdrawn; raises ``ConflictError`` if it is already."""
-        result = self._connection.execute(
-            versions.update()
-            .where(
-                versions.c.model_id == self._model_id(model),
-                versions.c.version == version,
-                versions.c.withdrawn_at.is_(None),
-            )
-            .values(withdrawn_at=now, withdrawn_reason=reason)
-        )
-        if result.rowcount != 1:
-            raise ConflictError(f"{model}:{version} is already withdrawn", hint=f"modelreg show {model}:{version}")
+    def after(self, lost: ConnectionLostError, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` once the database is there again; raises ``lost`` if it does not come back."""
+        for attempt in range(1, ATTEMPTS):
+            pause(attempt)
+            with contextlib.suppress(ConnectionLostError, UnreachableError):
+                return self._session.run(lambda connection: work(Transaction(connection)))
+        raise lost
 
 
 def _resolving(reference: Reference) -> sa.Select[tuple[object, ...]]:
@@ -226,26 +160,52 @@ def _resolving(reference: Reference) -> sa.Select[tuple[object, ...]]:
     return query.where(versions.c.withdrawn_at.is_(None)).order_by(versions.c.version.desc()).limit(1)
 
 
-def _complete(connection: sa.Connection, row: sa.RowMapping) -> IndexEntry:
-    return _record(row, _aliases(connection, row["id"]), _files(connection, row["id"]))
+def _draw_identity(connection: sa.Connection, now: str) -> str:
+    postgresql.lock(connection, postgresql.Lock.REGISTRY)
+    found = connection.execute(sa.select(registry.c.id)).scalar()
+    if found is None:
+        found = str(uuid.uuid4())
+        connection.execute(registry.insert().values(id=found, created_at=now))
+    return str(found)
 
 
-def _aliases(connection: sa.Connection, version_id: int | None = None) -> dict[int, list[str]]:
-    query = sa.select(aliases.c.version_id, aliases.c.alias).order_by(aliases.c.alias)
-    if version_id is not None:
-        query = query.where(aliases.c.version_id == version_id)
+def no_model(name: str) -> NotFoundError:
+    """The error for a model that is not there."""
+    return NotFoundError(f"there is no model {name!r}", hint="modelreg list")
+
+
+def referenced_blobs(connection: sa.Connection) -> frozenset[str]:
+    """Every blob that some version needs, as a transaction sees it."""
+    return frozenset(connection.execute(sa.union(sa.select(versions.c.digest), sa.select(files.c.sha256))).scalars())
+
+
+_IDS_MAX = 500
+"""Versions whose files are asked for at once: SQLite of old took no more than 999 variables."""
+
+
+def _complete(connection: sa.Connection, rows: Sequence[sa.RowMapping]) -> tuple[IndexEntry, ...]:
+    """The rows of versions with their files and aliases."""
+    found: list[IndexEntry] = []
+    for begin in range(0, len(rows), _IDS_MAX):
+        page = rows[begin : begin + _IDS_MAX]
+        ids = [row["id"] for row in page]
+        aliased, filed = _aliases(connection, ids), _files(connection, ids)
+        found += [_record(row, aliased, filed) for row in page]
+    return tuple(found)
+
+
+def _aliases(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+    query = sa.select(aliases.c.version_id, aliases.c.alias).where(aliases.c.version_id.in_(ids))
     found: dict[int, list[str]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query.order_by(aliases.c.alias)):
         found.setdefault(row.version_id, []).append(row.alias)
     return found
 
 
-def _files(connection: sa.Connection, version_id: int | None = None) -> dict[int, list[IndexedFile]]:
-    query = sa.select(files).order_by(files.c.version_id, files.c.path)
-    if version_id is not None:
-        query = query.where(files.c.version_id == version_id)
+def _files(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[IndexedFile]]:
+    query = sa.select(files).where(files.c.version_id.in_(ids))
     found: dict[int, list[IndexedFile]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query.order_by(files.c.version_id, files.c.path)):
         found.setdefault(row.version_id, []).append(IndexedFile(row.path, row.size_bytes, row.sha256))
     return found
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The head of ``modelreg_migrations``; a test holds the two together."""
 REVISION_TABLE = "modelreg_revision"
 """Our own name, so that a database shared with another alembic user keeps both histories."""
@@ -36,6 +36,12 @@ metadata = MetaData(
 
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
+
+def _ordered(length: int) -> String:
+    """Text that sorts by code point everywhere, as SQLite does by itself and PostgreSQL in its "C" collation."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 registry = Table(
     "registry",
     metadata,
@@ -47,7 +53,7 @@ models = Table(
     "models",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("name", String(128), nullable=False),
+    Column("name", _ordered(128), nullable=False),
     UniqueConstraint("name"),
 )
 
@@ -75,7 +81,7 @@ files = Table(
     "files",
     metadata,
     Column("version_id", ForeignKey("versions.id"), primary_key=True),
-    Column("path", String(1024), primary_key=True),
+    Column("path", _ordered(1024), primary_key=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Index(None, "sha256"),
@@ -85,7 +91,31 @@ aliases = Table(
     "aliases",
     metadata,
     Column("model_id", ForeignKey("models.id"), primary_key=True),
-    Column("alias", String(64), primary_key=True),
+    Column("alias", _ordered(64), primary_key=True),
     Column("version_id", ForeignKey("versions.id"), nullable=False),
     Column("moved_at", String(20), nullable=False),
+    Index(None, "version_id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", String(32), primary_key=True, comment="random; whoever works under it holds a lock of that name"),
+    Column("holder", String(512), nullable=False, comment="who, to be shown"),
+    Column("begun_at", String(20), nullable=False, comment="to be shown; nothing is decided by a clock"),
+)
+
+leased_blobs = Table(
+    "leased_blobs",
+    metadata,
+    Column("lease_id", ForeignKey("leases.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+)
+
+condemned = Table(
+    "condemned",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("lease_id", ForeignKey("leases.id"), nullable=False, comment="the sweep that deletes it"),
+    Index(None, "lease_id"),
 )

@@ -8,14 +8,15 @@ Every adapter promises, and the shared suite in ``tests/suite`` shows:
 * ``publish`` and ``put`` are durable when they return, and all or nothing: no reader ever sees part of a blob;
 * a blob that is there is not written again, unless its bytes are no longer what its digest says;
 * ``stage`` reads its source once, and what it hashed is what a later ``publish`` publishes;
-* whatever was staged and not published is gone after ``close`` or, if the process died, after a sweep;
-* ``writing`` and ``sweeping`` exclude each other, so that a sweep never takes a blob that a push still needs.
+* whatever was staged and not published is gone after ``close``; if the process died, ``staged`` tells it, with its
+  owner, and ``discard`` removes it.
+
+What may be deleted or discarded while others are at work is not the store's to know: ``modelreg.db.leases`` decides it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,18 @@ class BlobInfo:
 
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedInfo:
+    """Something staged and not published under its private ``name``.
+
+    ``owner`` is the lease under which it was staged or, for bytes that are on their way to a blob, that blob's SHA-256.
+    """
+
+    name: str
+    size_bytes: int
+    owner: str
 
 
 class StagedBlob(Protocol):
@@ -85,15 +98,16 @@ class Store(Protocol):
     @property
     def properties(self) -> StoreProperties: ...
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None) -> StagedBlob:
+    def stage(self, source: int, size_bytes: int, progress: Progress | None = None, *, owner: str = "") -> StagedBlob:
         """Copy the file behind descriptor ``source`` into the store's private space while hashing it.
 
+        ``owner`` is the lease, 32 hex digits, whose holder stages it; what nobody owns may be discarded at any time.
         Raises ``SizeChangedError`` if the source does not have ``size_bytes``, ``StoreError`` on the store's side.
         """
         ...
 
-    def put(self, data: bytes) -> str:
-        """Publish a small blob; returns its SHA-256."""
+    def put(self, data: bytes, *, owner: str = "") -> str:
+        """Publish a small blob, staged for ``owner`` if at all; returns its SHA-256."""
         ...
 
     def open(self, sha256: str) -> BlobReader:
@@ -112,18 +126,10 @@ class Store(Protocol):
         """Remove a blob; a blob that is not there is no error."""
         ...
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Held by a push from its first staged byte to its commit."""
-        ...
-
-    def sweeping(self) -> AbstractContextManager[None]:
-        """Held by a sweep; raises ``ConflictError`` while a push holds ``writing``."""
-        ...
-
-    def abandoned(self) -> Iterator[BlobInfo]:
-        """Staged leftovers of processes that died; only under ``sweeping``.  ``sha256`` is their private name."""
+    def staged(self) -> Iterator[StagedInfo]:
+        """Everything that is staged and not published, by the living and the dead."""
         ...
 
     def discard(self, name: str) -> None:
-        """Remove a leftover that ``abandoned`` told; only under ``sweeping``."""
+        """Remove what ``staged`` told under that name; what is not there is no error."""
         ...

@@ -1,18 +1,15 @@
 """The local store: blobs in a folder, made durable by write, fsync, rename, fsync of the folder.
 
     ROOT/format                       "modelreg-store 1"
-    ROOT/lock                         flock: pushes share it, a sweep has it alone
-    ROOT/staging/RANDOM               private until published; leftovers are swept
+    ROOT/staging/LEASE.RANDOM         private until published; leftovers are told by the lease in their name
     ROOT/blobs/sha256/ab/abcdef...    read-only files
 
-Invariants: a name under ``blobs`` appears by rename of a complete, fsynced file only; the kernel drops the lock of a
-process that dies, so a killed push never blocks a sweep.
+Invariant: a name under ``blobs`` appears by rename of a complete, fsynced file only.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import stat
@@ -28,9 +25,9 @@ from modelreg.digest.streams import (
     ingest,
     transfer,
 )
-from modelreg.errors import BlobMissingError, ConflictError, ModelregError, StoreAbsentError, StoreError
+from modelreg.errors import BlobMissingError, ModelregError, StoreAbsentError, StoreError
 from modelreg.files import advice_on, clone_file, fsync_folder, large_sink, make_folder, reason_of
-from modelreg.store.base import BlobInfo, StoreProperties
+from modelreg.store.base import BlobInfo, StagedInfo, StoreProperties
 
 FORMAT = "modelreg-store 1\n"
 
@@ -116,11 +113,10 @@ class LocalStore:
             raise StoreAbsentError(self.root)
         make_folder(self._staging)
         make_folder(self._blobs)
-        (self.root / "lock").touch()
-        self._write_durably(self.root / "format", FORMAT.encode())
+        self._write_durably(self.root / "format", FORMAT.encode(), "")
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None) -> _StagedFile:
-        path = self._staging / secrets.token_hex(16)
+    def stage(self, source: int, size_bytes: int, progress: Progress | None = None, *, owner: str = "") -> _StagedFile:
+        path = self._new_name(owner)
         with _as_store_error(f"cannot write to the store in {self.root}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             staged = Descriptor(descriptor)
@@ -136,12 +132,15 @@ class LocalStore:
                 path.unlink(missing_ok=True)
                 raise
 
-    def put(self, data: bytes) -> str:
+    def _new_name(self, owner: str) -> Path:
+        return self._staging / f"{owner}.{secrets.token_hex(16)}"
+
+    def put(self, data: bytes, *, owner: str = "") -> str:
         sha256 = sha256_hex(data)
         target = self._path(sha256)
         with _as_store_error(f"cannot write to the store in {self.root}"):
             if not self._holds(target, data):
-                self._write_durably(target, data)
+                self._write_durably(target, data, owner)
         return sha256
 
     def _holds(self, target: Path, data: bytes) -> bool:
@@ -150,8 +149,8 @@ class LocalStore:
         except FileNotFoundError:
             return False
 
-    def _write_durably(self, target: Path, data: bytes) -> None:
-        temporary = self._staging / secrets.token_hex(16)
+    def _write_durably(self, target: Path, data: bytes, owner: str) -> None:
+        temporary = self._new_name(owner)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             Descriptor(descriptor).write_from(memoryview(data), 0)
@@ -230,41 +229,20 @@ class LocalStore:
             for folder in filter(os.DirEntry.is_dir, _entries(self._blobs)):
                 for entry in _entries(Path(folder.path)):
                     if is_sha256(entry.name):
-                        yield BlobInfo(entry.name, entry.stat(follow_symlinks=False).st_size)
+                        with contextlib.suppress(FileNotFoundError):  # swept since
+                            size_bytes = entry.stat(follow_symlinks=False).st_size
+                            yield BlobInfo(entry.name, size_bytes)
 
     def delete(self, sha256: str) -> None:
         with _as_store_error(f"cannot delete blob sha256:{sha256}"):
             self._path(sha256).unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        with self._locked(fcntl.LOCK_SH):
-            yield
-
-    @contextlib.contextmanager
-    def sweeping(self) -> Iterator[None]:
-        with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
-            yield
-
-    @contextlib.contextmanager
-    def _locked(self, operation: int) -> Iterator[None]:
-        with _as_store_error(f"cannot lock the store in {self.root}"):
-            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                fcntl.flock(descriptor, operation)
-            except BlockingIOError:
-                raise ConflictError(
-                    f"a push or another sweep is at work in {self.root}", hint="try again when it is done"
-                ) from None
-            yield
-        finally:
-            os.close(descriptor)
-
-    def abandoned(self) -> Iterator[BlobInfo]:
+    def staged(self) -> Iterator[StagedInfo]:
         with _as_store_error(f"cannot list the store in {self.root}"):
             for entry in _entries(self._staging):
-                yield BlobInfo(entry.name, entry.stat(follow_symlinks=False).st_size)
+                with contextlib.suppress(FileNotFoundError):  # published or given up since
+                    size_bytes = entry.stat(follow_symlinks=False).st_size
+                    yield StagedInfo(entry.name, size_bytes, entry.name.partition(".")[0])
 
     def discard(self, name: str) -> None:
         with _as_store_error(f"cannot delete the leftover {name}"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 import threading
@@ -10,8 +9,8 @@ from collections.abc import Iterator
 
 from modelreg.digest import BlobDigest, sha256_hex
 from modelreg.digest.streams import Descriptor, Progress, ingest
-from modelreg.errors import BlobMissingError, ConflictError, StoreError
-from modelreg.store.base import BlobInfo, StoreProperties
+from modelreg.errors import BlobMissingError, StoreError
+from modelreg.store.base import BlobInfo, StagedInfo, StoreProperties
 
 
 class _StagedBytes:
@@ -64,10 +63,15 @@ class MemoryStore:
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
         self._lock = threading.Lock()
-        self._writers = 0
-        self._swept = False
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None) -> _StagedBytes:
+    def stage(
+        self,
+        source: int,
+        size_bytes: int,
+        progress: Progress | None = None,
+        *,
+        owner: str = "",  # noqa: ARG002 - it dies with us
+    ) -> _StagedBytes:
         descriptor, path = tempfile.mkstemp(prefix="modelreg-")
         os.unlink(path)  # noqa: PTH108 - the descriptor is all that is wanted
         try:
@@ -77,7 +81,7 @@ class MemoryStore:
             raise
         return _StagedBytes(self, digest, descriptor)
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, *, owner: str = "") -> str:  # noqa: ARG002 - nothing is staged
         sha256 = sha256_hex(data)
         with self._lock:
             self._blobs[sha256] = data
@@ -107,34 +111,8 @@ class MemoryStore:
         with self._lock:
             self._blobs.pop(sha256, None)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        with self._lock:
-            if self._swept:
-                raise ConflictError("the store is being swept")
-            self._writers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._writers -= 1
-
-    @contextlib.contextmanager
-    def sweeping(self) -> Iterator[None]:
-        with self._lock:
-            if self._writers or self._swept:
-                raise ConflictError(
-                    f"{self._writers} pushes are writing to the store", hint="try again when they are done"
-                )
-            self._swept = True
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._swept = False
-
-    def abandoned(self) -> Iterator[BlobInfo]:
+    def staged(self) -> Iterator[StagedInfo]:
         return iter(())
 
     def discard(self, name: str) -> None:
-        raise StoreError(f"nothing named {name!r} was left behind")
+        """Nothing staged outlives its process."""

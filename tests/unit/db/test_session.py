@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from modelreg import Registry
-from modelreg.db import session as session_module
+from modelreg.db import sqlite
 from modelreg.db.session import Session
 from modelreg.errors import DatabaseError, UsageError
 
@@ -48,7 +48,7 @@ def test_sqlite_is_set_up_for_several_processes(tmp_path: Path) -> None:
         "journal_mode": "wal",
         "foreign_keys": 1,
         "synchronous": 2,
-        "busy_timeout": session_module.BUSY_TIMEOUT_S * 1000,
+        "busy_timeout": sqlite.BUSY_TIMEOUT_S * 1000,
     }
 
 
@@ -80,7 +80,7 @@ def test_a_damaged_database_is_told(tmp_path: Path, registry: Registry, models: 
 
 def test_a_database_that_another_holds_is_waited_for_then_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claim: a writer waits for the busy timeout, and then says who is in the way and what to do."""
-    monkeypatch.setattr(session_module, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.2)
     first, second = (Session(f"sqlite:///{tmp_path}/r.db") for _ in range(2))
     with first.writing(), pytest.raises(DatabaseError, match="locked") as caught, second.writing():
         pytest.fail("two writers at once")

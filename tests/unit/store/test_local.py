@@ -1,4 +1,4 @@
-"""What only the local store promises: order of durable writes, locks across processes, leftovers of the dead."""
+"""What only the local store promises: order of durable writes, leftovers of the dead."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from modelreg.digest import sha256_hex
-from modelreg.errors import BlobMissingError, ConflictError, StoreError
+from modelreg.errors import BlobMissingError, StoreError
 from modelreg.store.local import FORMAT, LocalStore
 
 BEGUN = "begun"
+OWNER = "5" * 32
 
 
 @pytest.fixture
@@ -52,46 +53,19 @@ def end(process: subprocess.Popen[str], number: int) -> None:
 STAGES = f"""
 read, write = os.pipe()
 source = os.open({__file__!r}, os.O_RDONLY)
-with store.writing():
-    staged = store.stage(source, os.fstat(source).st_size)
-    print({BEGUN!r}, flush=True)
-    time.sleep(60)
+staged = store.stage(source, os.fstat(source).st_size, owner={OWNER!r})
+print({BEGUN!r}, flush=True)
+time.sleep(60)
 """
-SWEEPS = f"""
-with store.sweeping():
-    print({BEGUN!r}, flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_push_of_another_process_keeps_a_sweep_away_until_it_dies(store: LocalStore) -> None:
-    """Claim: the lock works across processes, and kill -9 of its holder releases it."""
-    pushing = child(store, STAGES)
-    with pytest.raises(ConflictError), store.sweeping():
-        pytest.fail("swept under a push")
-    with store.writing():
-        pass
-    end(pushing, signal.SIGKILL)
-    with store.sweeping():
-        pass
-
-
-def test_a_sweep_of_another_process_keeps_a_second_one_away(store: LocalStore) -> None:
-    """Claim: two sweeps never run at once."""
-    sweeping = child(store, SWEEPS)
-    with pytest.raises(ConflictError, match="at work"), store.sweeping():
-        pytest.fail("two sweeps")
-    end(sweeping, signal.SIGKILL)
 
 
 def test_what_a_dead_process_staged_is_told_and_can_be_discarded(store: LocalStore) -> None:
-    """Claim: the leftovers of a killed push are listed with their size, and are gone when they are discarded."""
+    """Claim: the leftovers of a killed push are listed with size and lease, and are gone when they are discarded."""
     end(child(store, STAGES), signal.SIGKILL)
-    with store.sweeping():
-        (leftover,) = store.abandoned()
-        assert leftover.size_bytes == Path(__file__).stat().st_size
-        store.discard(leftover.sha256)
-        assert list(store.abandoned()) == []
+    (leftover,) = store.staged()
+    assert (leftover.size_bytes, leftover.owner) == (Path(__file__).stat().st_size, OWNER)
+    store.discard(leftover.name)
+    assert list(store.staged()) == []
     assert list(store.blobs()) == []
 
 

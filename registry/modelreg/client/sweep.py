@@ -1,0 +1,51 @@
+"""The sweep: removes what no version needs, beside running pushes.
+
+The order is what makes it safe: list the store, condemn in one transaction what is neither referenced nor leased,
+delete after its commit, and only then let pushes have the names again.
+"""
+
+from __future__ import annotations
+
+from modelreg.client.claim import holder, utc_now
+from modelreg.client.results import LeaseHolder, Swept
+from modelreg.db.leases import Leases, Sentence
+from modelreg.store.base import BlobInfo, StagedInfo, Store
+
+
+def preview(store: Store, leases: Leases) -> Swept:
+    """What a sweep would remove now, and who is at work."""
+    staged, blobs = tuple(store.staged()), tuple(store.blobs())
+    return _swept(leases.preview([blob.sha256 for blob in blobs]), staged, blobs, dry_run=True)
+
+
+def sweep(store: Store, leases: Leases, user: str) -> Swept:
+    """Remove blobs that no version and no running push needs, and what dead pushes had staged."""
+    with leases.take(holder(user, "gc"), utc_now()) as lease:
+        staged, blobs = tuple(store.staged()), tuple(store.blobs())
+        sentence = lease.condemn([blob.sha256 for blob in blobs])
+        for sha256 in sorted(sentence.blobs):
+            lease.require_living()  # a push may have what a dead sweep condemned
+            store.delete(sha256)
+        lease.reprieve()
+        for leftover in _abandoned(sentence, staged):
+            store.discard(leftover.name)
+    return _swept(sentence, staged, blobs, dry_run=False)
+
+
+def _abandoned(sentence: Sentence, staged: tuple[StagedInfo, ...]) -> tuple[StagedInfo, ...]:
+    """What the dead staged: its lease is there before the first byte, and ``staged`` was listed before the leases."""
+    owners = {info.id for info in sentence.living} | sentence.leased
+    return tuple(info for info in staged if info.owner not in owners)
+
+
+def _swept(sentence: Sentence, staged: tuple[StagedInfo, ...], blobs: tuple[BlobInfo, ...], *, dry_run: bool) -> Swept:
+    abandoned = _abandoned(sentence, staged)
+    sizes = [blob.size_bytes for blob in blobs if blob.sha256 in sentence.blobs]
+    return Swept(
+        blobs=tuple(sorted(sentence.blobs)),
+        leftovers=len(abandoned),
+        size_bytes=sum(sizes) + sum(info.size_bytes for info in abandoned),
+        kept=sum(1 for blob in blobs if blob.sha256 not in sentence.blobs),
+        dry_run=dry_run,
+        leases=tuple(LeaseHolder(info.id, info.holder, info.begun_at, info.blobs) for info in sentence.living),
+    )
