@@ -59,7 +59,6 @@ class Local:
 
 
 ADAPTERS: dict[str, Callable[[Path], Adapter]] = {"memory": Memory, "local": Local}
-DATABASES = {"sqlite": lambda folder: f"sqlite:///{folder}/registry.db"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -103,13 +102,6 @@ def source() -> Iterator[Callable[[bytes], int]]:
     yield make
     for descriptor in opened:
         os.close(descriptor)
-
-
-@pytest.fixture(params=list(DATABASES.values()), ids=list(DATABASES))
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database."""
-    made: str = request.param(tmp_path)
-    return made
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from modelreg.errors import BlobMissingError
 from modelreg.store.base import BlobInfo, Store
 
