@@ -65,11 +65,7 @@ class Leases:
         """A new lease, given up at the end unless it was committed."""
         lease_id = secrets.token_hex(16)
         with self._session.pinned() as session, self._locks.hold(session, lease_id):
-            session.run(
-                lambda connection: connection.execute(
-                    leases.insert().values(id=lease_id, holder=holder[:512], begun_at=now)
-                )
-            )
+            session.run(lambda connection: _insert(connection, lease_id, holder, now))
             lease = Lease(lease_id, session, self._locks)
             try:
                 yield lease
@@ -222,6 +218,11 @@ class Lease:
                 _remove(connection, self.id)
 
         self._session.run(work)
+
+
+def _insert(connection: sa.Connection, lease_id: str, holder: str, now: str) -> None:
+    lock(connection, Lock.SWEEP, shared=True)
+    connection.execute(leases.insert().values(id=lease_id, holder=holder[:512], begun_at=now))
 
 
 def _lost() -> ConnectionLostError:
