@@ -23,6 +23,8 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 _LOCK_SPACE = 0x6D72
 """The first key of our advisory locks ("mr"), so that another program in the same database meets none of them."""
 
+_DURABLE = "; SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+"""A server set to acknowledge before it has written would lose pushes that were acknowledged when it crashes."""
 _CAN_BE_RUN_AGAIN = {"40001", "40P01"}
 """serialization_failure, deadlock_detected (PostgreSQL documentation, appendix "Error Codes")."""
 _COME_LATER = {"53300", "57P03"}
@@ -77,7 +79,7 @@ def begin(connection: sa.Connection, address: Address, *, writes: bool, upgrades
         lock_s = statement_s = UPGRADE_TIMEOUT_S
     connection.exec_driver_sql(
         f"SET TRANSACTION ISOLATION LEVEL {isolation}; SET LOCAL lock_timeout = {round(lock_s * 1000)}; "
-        f"SET LOCAL statement_timeout = {round(statement_s * 1000)}"
+        f"SET LOCAL statement_timeout = {round(statement_s * 1000)}" + (_DURABLE if writes else "")
     )
 
 
