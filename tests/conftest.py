@@ -20,6 +20,9 @@ from modelreg.digest.streams import Descriptor, ingest
 from modelreg.environment.document import Environment
 from modelreg.facts import Container, Extent, Facts, Tensor
 from modelreg.manifest import FileEntry, Manifest
+from tests.servers.fixtures import aws_credentials, juicefs, rclone, seaweedfs
+
+__all__ = ["aws_credentials", "juicefs", "rclone", "seaweedfs"]
 
 settings.register_profile("modelreg", deadline=None, max_examples=60)
 settings.register_profile("quick", deadline=None, max_examples=15)

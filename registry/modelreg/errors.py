@@ -102,17 +102,22 @@ class BlobMissingError(StoreError):
 
 
 class StoreAbsentError(StoreError):
-    """There is no store at ``root``, and none was to be made; ``is_expected`` where versions need it."""
+    """There is no store at ``place``, a folder or a URL, and none was to be made.
+
+    ``is_expected`` where versions need it.  ``root`` is the folder, if it is one.
+    """
 
     code = "store-absent"
 
-    def __init__(self, root: Path, *, is_expected: bool = False) -> None:
-        message, hint = f"there is no store in {root}", "push a model to make one"
+    def __init__(self, place: Path | str, *, is_expected: bool = False) -> None:
+        message, hint = f"there is no store in {place}", "push a model to make one"
+        where = "is the prefix right?" if isinstance(place, str) else "is the disk mounted?"
         if is_expected:
             message += ", though the database lists versions"
-            hint = "is the disk mounted? `modelreg config show` tells where the setting comes from"
+            hint = f"{where} `modelreg config show` tells where the setting comes from"
         super().__init__(message, hint=hint)
-        self.root = root
+        self.place = place
+        self.root = None if isinstance(place, str) else place
 
 
 class DatabaseError(ModelregError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -16,6 +17,10 @@ from modelreg.db.session import Session
 from modelreg.store.base import Store
 from modelreg.store.local import LocalStore
 from modelreg.store.memory import MemoryStore
+from tests.servers.fixtures import LOOPBACK, SERVERS, given_credentials, given_url
+
+if TYPE_CHECKING:
+    from tests.servers.server import S3Server
 
 
 class Adapter(Protocol):
@@ -58,6 +63,45 @@ class Local:
         path.write_bytes(data)
 
 
+class OnServer:
+    """An S3 store below a prefix of its own, on a server that runs for the whole session."""
+
+    def __init__(self, server: S3Server) -> None:
+        self._server = server
+        self._prefix = f"suite/{secrets.token_hex(8)}"
+
+    def open(self) -> Store:
+        from modelreg.store.s3 import S3Store
+
+        return S3Store.open_url(self._server.url(self._prefix))
+
+    def damage(self, sha256: str, data: bytes) -> None:
+        from tests.servers.server import client_of
+
+        key = f"{self._prefix}/blobs/sha256/{sha256[:2]}/{sha256}"
+        client_of(self._server).put_object(Bucket=self._server.bucket, Key=key, Body=data)
+
+
+class GivenServer:
+    """A user's own server; what the tests put below its prefix stays there."""
+
+    def __init__(self, url: str) -> None:
+        place, _, query = url.partition("?")
+        self._url = f"{place.rstrip('/')}/{secrets.token_hex(8)}?{query}"
+
+    def open(self) -> Store:
+        from modelreg.store.s3 import S3Store
+
+        return S3Store.open_url(self._url)
+
+    def damage(self, sha256: str, data: bytes) -> None:
+        from modelreg.store.s3_bucket import Bucket
+        from modelreg.store.s3_url import parse_s3_url
+
+        location = parse_s3_url(self._url)
+        Bucket(location).put(location.key(f"blobs/sha256/{sha256[:2]}/{sha256}"), data, only_if_absent=False)
+
+
 ADAPTERS: dict[str, Callable[[Path], Adapter]] = {"memory": Memory, "local": Local}
 
 
@@ -68,13 +112,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if given := metafunc.config.getoption("--store"):
             module, _, function = given.partition(":")
             named[given] = getattr(importlib.import_module(module), function)
-        metafunc.parametrize("adapter", list(named.values()), ids=list(named), indirect=True)
+        if metafunc.definition.get_closest_marker("locks"):
+            metafunc.parametrize("adapter", [ADAPTERS[name] for name in LOCKING], ids=LOCKING, indirect=True)
+            return
+        on_loopback = pytest.mark.allow_hosts(LOOPBACK)
+        rows = [pytest.param(make, id=name) for name, make in named.items()]
+        rows += [pytest.param(server, id=server, marks=on_loopback) for server in SERVERS]
+        if given_url:
+            rows.append(pytest.param(given_url, id="given", marks=pytest.mark.enable_socket))
+        metafunc.parametrize("adapter", rows, indirect=True)
 
 
 @pytest.fixture
-def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
-    made: Adapter = request.param(tmp_path)
-    return made
+def adapter(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    if callable(request.param):
+        made: Adapter = request.param(tmp_path)
+        return made
+    if request.param == given_url:
+        for name, value in given_credentials.items():
+            monkeypatch.setenv(name, value)
+        return GivenServer(given_url)
+    request.getfixturevalue("aws_credentials")
+    return OnServer(request.getfixturevalue(request.param))
 
 
 @pytest.fixture

@@ -207,6 +207,8 @@ def test_an_open_blob_stays_what_it_was(store: Store) -> None:
     try:
         assert blob.read_into(view, 0) == len(data)
         assert bytes(view) == data
+    except BlobMissingError:
+        assert store.url.startswith("s3:")  # a server holds nothing open between two requests
     finally:
         blob.close()
 

@@ -86,7 +86,7 @@ def _store(settings: Settings) -> Check:
         store = open_store(settings.storage_url.value, create=False)
     except StoreAbsentError as error:
         if _lists_versions(settings):
-            raise StoreAbsentError(error.root, is_expected=True) from None
+            raise StoreAbsentError(error.place, is_expected=True) from None
         return _absent("store", url, error.root)
     return Check("store", ok=True, detail=f"{url}: {_probe(settings, store)}")
 

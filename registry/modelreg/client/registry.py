@@ -379,7 +379,7 @@ def _open_store(settings: Settings, session: Session, *, create: bool) -> Store:
         if not create:
             raise
         if not Index(session).is_empty():
-            raise StoreAbsentError(error.root, is_expected=True) from None
+            raise StoreAbsentError(error.place, is_expected=True) from None
     return open_store(settings.storage_url.value)
 
 

@@ -10,7 +10,7 @@ from modelreg.store.base import Store
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
-    """The store that ``url`` names: ``file:///FOLDER`` (taken literally), or ``memory:`` for trying things out.
+    """The store that ``url`` names: ``file:///FOLDER`` (taken literally), ``s3://BUCKET/PREFIX``, or ``memory:``.
 
     Raises ``UsageError`` for a scheme that no adapter serves, ``StoreError`` for a store that cannot be opened.
     """
@@ -19,8 +19,12 @@ def open_store(url: str, *, create: bool = True) -> Store:
         from modelreg.store.local import LocalStore
 
         return LocalStore.open_folder(Path(rest[2:]), create=create)
+    if scheme == "s3":
+        from modelreg.store.s3 import S3Store
+
+        return S3Store.open_url(url, create=create)
     if scheme == "memory":
         from modelreg.store.memory import MemoryStore
 
         return MemoryStore()
-    raise UsageError(f"no store serves {masked(url)!r}", hint="write file:///FOLDER")
+    raise UsageError(f"no store serves {masked(url)!r}", hint="write file:///FOLDER or s3://BUCKET/PREFIX?endpoint=URL")

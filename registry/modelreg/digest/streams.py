@@ -4,20 +4,22 @@ Two loops, because the two digests differ in kind:
 
 * ``ingest`` needs the SHA-256, which is sequential, so the stages overlap: one thread reads and writes, one feeds
   SHA-256, one feeds the chunk digests, all on the same ring of buffers.  Each byte is read once.
-* ``transfer`` needs the chunks only, which are independent, so every core takes chunks.
+* ``transfer`` needs the chunks only, which are independent, so every core takes chunks, or runs of them
+  from a remote store.
 
 hashlib, blake3 and file calls all release the GIL.  Memory is the ring or one buffer per worker, whatever the size.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from blake3 import blake3
 
@@ -25,6 +27,11 @@ from modelreg.digest import BlobDigest, chunk_size_for
 
 SLICE_SIZE_BYTES = 1024 * 1024
 RING_SLICES = 16
+RUN_SIZE_BYTES = 8 * 1024 * 1024
+"""What is asked of a remote store at once: small chunks are joined to it, a chunk of the usual size is one."""
+RANGES_AT_ONCE = 8
+ATTEMPTS_AGAIN = 2
+"""A store that lies once is survived; one that lies three times about one chunk is corrupt."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that have just been done, from any thread."""
@@ -35,6 +42,19 @@ class Reader(Protocol):
 
     def read_into(self, view: memoryview, offset: int) -> int:
         """Fill ``view`` from ``offset`` on; returns the bytes read, fewer only at the end of the file."""
+        ...
+
+
+@runtime_checkable
+class RangedReader(Protocol):
+    """A reader for which each request costs a journey, so that a whole range is better asked for at once."""
+
+    def open_range(self, offset: int, length: int) -> contextlib.AbstractContextManager[Reader]:
+        """A reader of that range for one thread, cheapest when it is read in order."""
+        ...
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """As ``Reader.read_into``."""
         ...
 
 
@@ -242,28 +262,68 @@ def transfer(
     sink: Writer | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    only: Iterable[int] | None = None,
 ) -> None:
-    """Check every chunk of ``source`` against ``expected``, writing what is read to ``sink``.
+    """Check every chunk of ``source``, or those of ``only``, against ``expected``, writing what is read to ``sink``.
 
     Nothing is to be taken from ``sink`` before this returns.  Raises ``ChunkMismatchError`` naming every chunk that
-    differs (a short read differs), and ``SizeChangedError`` when the source goes on behind its end.
+    differs (a short read differs), and ``SizeChangedError`` when the source goes on behind its end.  From a
+    ``RangedReader`` a chunk that arrives wrong is asked for again, alone, before it counts as wrong.
     """
-    indices = range(len(expected.chunks))
-    count = min(workers or os.cpu_count() or 1, len(indices))
-
-    def check(index: int) -> bool:
-        return _transfer_chunk(source, expected, index, sink, progress)
-
-    if count <= 1:
-        good = [check(index) for index in indices]
-    else:
-        with ThreadPoolExecutor(count, thread_name_prefix="modelreg-chunk") as pool:
-            good = list(pool.map(check, indices))
-    bad = tuple(index for index, is_good in zip(indices, good, strict=True) if not is_good)
+    indices = sorted(only) if only is not None else list(range(len(expected.chunks)))
+    is_remote = isinstance(source, RangedReader)
+    workers = RANGES_AT_ONCE if is_remote else workers
+    bad = _check_runs(source, expected, _runs(expected, indices, joined=is_remote), sink, progress, workers)
+    for _ in range(ATTEMPTS_AGAIN if is_remote else 0):
+        if bad:
+            bad = _check_runs(source, expected, [[index] for index in bad], sink, None, workers)
     if bad:
-        raise ChunkMismatchError(bad)
+        raise ChunkMismatchError(tuple(bad))
     if source.read_into(memoryview(bytearray(1)), expected.size_bytes):
         raise SizeChangedError(expected.size_bytes + 1)
+
+
+def _runs(expected: BlobDigest, indices: list[int], *, joined: bool) -> list[list[int]]:
+    """Chunks that one worker reads in order; ``joined`` puts neighbours together up to ``RUN_SIZE_BYTES``."""
+    per_run = max(1, RUN_SIZE_BYTES // expected.chunk_size_bytes) if joined else 1
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][-1] + 1 and index % per_run:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return runs
+
+
+def _check_runs(
+    source: Reader,
+    expected: BlobDigest,
+    runs: list[list[int]],
+    sink: Writer | None,
+    progress: Progress | None,
+    workers: int | None,
+) -> list[int]:
+    """The indices of the chunks that are not what they should be."""
+    count = min(workers or os.cpu_count() or 1, len(runs))
+
+    def check(run: list[int]) -> list[int]:
+        start = expected.chunk_extent(run[0])[0]
+        end = sum(expected.chunk_extent(run[-1]))
+        with _opened(source, start, end - start) as reader:
+            return [index for index in run if not _transfer_chunk(reader, expected, index, sink, progress)]
+
+    if count <= 1:
+        found = [check(run) for run in runs]
+    else:
+        with ThreadPoolExecutor(count, thread_name_prefix="modelreg-chunk") as pool:
+            found = list(pool.map(check, runs))
+    return [index for bad in found for index in bad]
+
+
+def _opened(source: Reader, offset: int, length: int) -> contextlib.AbstractContextManager[Reader]:
+    if isinstance(source, RangedReader):
+        return source.open_range(offset, length)
+    return contextlib.nullcontext(source)
 
 
 _buffers = threading.local()

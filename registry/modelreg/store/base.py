@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from modelreg.digest import BlobDigest
 from modelreg.digest.streams import Progress, Reader
@@ -35,6 +35,16 @@ class StoreProperties:
     create_only: bool
     durable: bool
     copy_on_write: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One ability of the server behind a store, as it was tried: ``held`` is ``None`` where it gave no answer."""
+
+    name: str
+    held: bool | None
+    remark: str = ""
+    is_needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +142,13 @@ class Store(Protocol):
 
     def discard(self, name: str) -> None:
         """Remove what ``staged`` told under that name; what is not there is no error."""
+        ...
+
+
+@runtime_checkable
+class ProbedStore(Protocol):
+    """A store whose server can be tried out; ``doctor`` does."""
+
+    def probe(self) -> tuple[Measured, ...]:
+        """Try each ability on the server itself, leaving nothing behind."""
         ...
