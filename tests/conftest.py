@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from tests.servers.postgres import Server, postgres
+from tests.servers.fixtures import aws_credentials, juicefs, rclone, seaweedfs
 
 from modelreg import Registry
 from modelreg.digest import sha256_hex
@@ -20,7 +21,6 @@ from modelreg.digest.streams import Descriptor, ingest
 from modelreg.environment.document import Environment
 from modelreg.facts import Container, Extent, Facts, Tensor
 from modelreg.manifest import FileEntry, Manifest
-from tests.servers.fixtures import aws_credentials, juicefs, rclone, seaweedfs
 
 __all__ = ["aws_credentials", "juicefs", "rclone", "seaweedfs"]
 

@@ -13,11 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import botocore.config
 import botocore.exceptions
 import pytest
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 ACCESS_KEY = "modelregtests"
 SECRET_KEY = "planted-secret-0123456789abcdef"
@@ -68,7 +72,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Callable[[], str]]:
+def running(
+    command: list[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Callable[[], str]]:
     """A server process of its own group; yields a function that tells what it has said, and fails if it has ended."""
     log = folder / "log"
     with log.open("wb") as stream:
@@ -117,7 +123,7 @@ def await_bucket(server: S3Server, said: Callable[[], str]) -> None:
             return
 
 
-def client_of(server: S3Server):  # type: ignore[no-untyped-def]  # noqa: ANN201 - boto3-stubs type it at its use
+def client_of(server: S3Server) -> S3Client:
     """A client of our own for what a test does behind the store's back."""
     return boto3.client(
         "s3",

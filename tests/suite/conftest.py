@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from tests.servers.fixtures import LOOPBACK, SERVERS, given_credentials, given_url
 
 from modelreg.db import migrate
 from modelreg.db.session import Session
 from modelreg.store.base import Store
 from modelreg.store.local import LocalStore
 from modelreg.store.memory import MemoryStore
-from tests.servers.fixtures import LOOPBACK, SERVERS, given_credentials, given_url
 
 if TYPE_CHECKING:
     from tests.servers.server import S3Server

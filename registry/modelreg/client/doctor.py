@@ -19,7 +19,7 @@ from modelreg.config import Settings
 from modelreg.digest import sha256_hex
 from modelreg.errors import ModelregError, StoreAbsentError
 from modelreg.masking import masked
-from modelreg.store.base import Store
+from modelreg.store.base import ProbedStore, Store
 
 if TYPE_CHECKING:
     from modelreg.db.session import Session
@@ -31,6 +31,7 @@ _DISTRIBUTIONS = (
     "psycopg",
     "h5py",
     "blake3",
+    "boto3",
     "typer",
     "tensorflow-cpu",
     "tensorflow",
@@ -49,6 +50,7 @@ def examine(settings: Settings) -> Iterator[Check]:
             yield Check(name, None, found)
     yield _guarded("database", lambda: _database(settings))
     yield _guarded("store", lambda: _store(settings))
+    yield from _server(settings)
     yield _clock()
 
 
@@ -89,6 +91,20 @@ def _store(settings: Settings) -> Check:
             raise StoreAbsentError(error.place, is_expected=True) from None
         return _absent("store", url, error.root)
     return Check("store", ok=True, detail=f"{url}: {_probe(settings, store)}")
+
+
+def _server(settings: Settings) -> Iterator[Check]:
+    """What the server behind the store does, where there is one; why it cannot be asked stands in ``store``."""
+    try:
+        store = open_store(settings.storage_url.value, create=False)
+        measured = store.probe() if isinstance(store, ProbedStore) else ()
+    except ModelregError:
+        return
+    for one in measured:
+        answer = {True: "yes", False: "no", None: "no answer"}[one.held]
+        failed = False if one.is_needed and not one.held else None
+        detail = one.remark if one.held is None and one.remark else f"{answer}{f': {one.remark}' if one.remark else ''}"
+        yield Check(f"store: {one.name}", failed, detail)
 
 
 def _lists_versions(settings: Settings) -> bool:

@@ -220,7 +220,10 @@ class S3Store:
         prefix, after = self._location.key("blobs/sha256/"), None
         while True:
             asked = after
-            found, after = self._retry(lambda: self._bucket.uploads_page(prefix, asked))  # noqa: B023 - called at once
+            try:
+                found, after = self._retry(lambda: self._bucket.uploads_page(prefix, asked))  # noqa: B023 - called at once
+            except UploadLostError:  # rclone's answer for a bucket that has none
+                return
             for item in found:
                 yield BlobInfo(f"{item.key.rpartition('/')[2]}:{item.upload_id}", 0)
             if after is None:

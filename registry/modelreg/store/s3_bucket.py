@@ -21,6 +21,8 @@ from modelreg.store.s3_url import S3Location
 try:
     import boto3
     import botocore.config
+    import botocore.loaders
+    import botocore.session
 
     from modelreg.store.s3_failures import translated
 except ModuleNotFoundError as _absent:
@@ -38,6 +40,8 @@ UploadMarker = tuple[str, str]
 REQUESTS_AT_ONCE = 8
 PAGE_KEYS_MAX = 1000
 """What the API gives at most (``ListObjectsV2``, ``MaxKeys``)."""
+_LOADER = botocore.loaders.create_loader(None)
+"""Reads botocore's own service descriptions, once a process."""
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.ASCII)
 
 
@@ -261,10 +265,14 @@ def _client(location: S3Location, timeouts: Timeouts) -> S3Client:
         "s3": {"addressing_style": location.style.value} if location.style else {},
         "user_agent_extra": "modelreg",
     }
-    given: dict[str, Any] = {"verify": location.ca} if location.ca else {}
-    if location.endpoint and not location.region:
-        given["region_name"] = boto3.session.Session().region_name or "us-east-1"
-    elif location.region:
-        given["region_name"] = location.region
-    session = boto3.session.Session()
-    return session.client("s3", endpoint_url=location.endpoint, config=botocore.config.Config(**options), **given)
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _LOADER)
+    session = boto3.session.Session(botocore_session=core)
+    region = location.region or session.region_name or ("us-east-1" if location.endpoint else None)
+    return session.client(
+        "s3",
+        endpoint_url=location.endpoint,
+        region_name=region,
+        verify=location.ca,
+        config=botocore.config.Config(**options),
+    )
