@@ -41,6 +41,9 @@ def pull(
     force: Annotated[
         bool, typer.Option("--force", help="Replace the folder as a whole if it holds something.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on where an interrupted pull over a network stopped.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Give the verdict and fetch nothing.")] = False,
 ) -> Result:
     """Judge a version, then fetch it, every chunk verified.
@@ -55,7 +58,15 @@ def pull(
         entry, exactly = invocation.resolve(registry, reference)
         with progress(invocation.output, "pull + verify", entry.size_bytes) as advance:
             pulled = registry.pull(
-                exactly, out, full=full, replay=request, force=force, dry_run=dry_run, progress=advance, **checks
+                exactly,
+                out,
+                full=full,
+                replay=request,
+                force=force,
+                resume=resume,
+                dry_run=dry_run,
+                progress=advance,
+                **checks,
             )
     return _result(pulled, full=full)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from modelreg.client.golden import check_kept_golden, fetch_golden
@@ -14,6 +14,7 @@ from modelreg.digest.streams import (
     ChunkMismatchError,
     Descriptor,
     Progress,
+    RangedReader,
     Reader,
     SizeChangedError,
     Writer,
@@ -36,7 +37,12 @@ PARALLEL_FROM_BYTES = 4 * 1024 * 1024
 def fetch_files(
     store: Store, manifest: Manifest, folder: Path, *, full: bool, progress: Progress | None
 ) -> tuple[Finding, ...]:
-    """Write the files of ``manifest`` below ``folder``, verified; returns what is wrong, empty if all is well."""
+    """Write the files of ``manifest`` below ``folder``, verified; returns what is wrong, empty if all is well.
+
+    What ``folder`` holds of them already (an interrupted pull left it) is verified in place and not fetched again.
+    """
+    with as_placement_error(folder):
+        _remove_foreign(folder, {entry.path for entry in manifest.files})
 
     def fetch(blob: BlobReader, entry: FileEntry) -> list[Finding]:
         target = folder / entry.path
@@ -87,10 +93,14 @@ def _blob(store: Store, entry: FileEntry) -> Iterator[BlobReader | None]:
 def _fetch_file(
     blob: BlobReader, manifest: Manifest, entry: FileEntry, target: Path, *, full: bool, progress: Progress | None
 ) -> list[Finding]:
-    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         staged = Descriptor(descriptor)
-        if blob.clone_to(descriptor):
+        if isinstance(blob, RangedReader):
+            findings = _fetch_missing(blob, manifest, entry, descriptor, progress)
+            if full and not findings:
+                findings = check_bytes(staged, manifest, entry, full=True, progress=None)
+        elif blob.clone_to(descriptor):
             findings = check_bytes(staged, manifest, entry, full=full, progress=progress)
         else:
             sink = large_sink(staged, entry.size_bytes)
@@ -99,6 +109,47 @@ def _fetch_file(
         return findings
     finally:
         os.close(descriptor)
+
+
+def _fetch_missing(
+    blob: BlobReader, manifest: Manifest, entry: FileEntry, descriptor: int, progress: Progress | None
+) -> list[Finding]:
+    """Fetch the chunks that the file behind ``descriptor`` does not hold; what it holds is verified first."""
+    staged = Descriptor(descriptor)
+    missing = range(len(entry.chunks))
+    if os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, entry.size_bytes)
+        missing = _differing(staged, entry)
+        if progress:
+            progress(entry.size_bytes - sum(entry.digest.chunk_extent(index)[1] for index in missing))
+    sink = large_sink(staged, entry.size_bytes)
+    try:
+        transfer(blob, entry.digest, sink=sink, progress=progress, only=missing)
+    except ChunkMismatchError as error:
+        return list(wrong_chunks(manifest, entry, error.indices))
+    except SizeChangedError as error:
+        return [wrong_size(entry, error.size_bytes)]
+    return []
+
+
+def _differing(staged: Descriptor, entry: FileEntry) -> Sequence[int]:
+    try:
+        transfer(staged, entry.digest)
+    except ChunkMismatchError as error:
+        return error.indices
+    return ()
+
+
+def _remove_foreign(folder: Path, known: set[str]) -> None:
+    """Leave only regular files that the manifest names; a folder that a pull has just made holds nothing."""
+    for place, folders, names in os.walk(folder, topdown=False):
+        here = Path(place)
+        for path in (here / name for name in (*folders, *names)):
+            is_known = path.relative_to(folder).as_posix() in known and path.is_file()
+            if path.is_symlink() or not (path.is_dir() or is_known):
+                path.unlink()
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
 
 def check_bytes(

@@ -1,7 +1,8 @@
 """Putting a verified folder in place: staged beside the destination, then renamed, whole or not at all.
 
 Invariants: the destination is either exactly what it was or exactly what was verified; whatever interrupts the work,
-only a hidden staging folder can be left, and the next pull beside it removes it.
+only a hidden staging folder can be left, and the next pull to the same destination goes on with it or removes it.
+Nothing in a folder that was left is trusted: whoever goes on with it verifies each byte again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelreg.digest import sha256_hex
-from modelreg.errors import ConflictError, PlacementError
+from modelreg.errors import ConflictError, PlacementError, StoreError
 from modelreg.files import advice_on, fsync_folder, make_folder, reason_of
 
 _RENAME_EXCHANGE = 2
@@ -72,14 +73,74 @@ def staging_folder(destination: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def resumable_folder(destination: Path, digest: str) -> Iterator[Path]:
+    """As ``staging_folder``, but what was fetched of the manifest ``digest`` stays when the network or the user stops.
+
+    The next call for the same destination and digest yields the same folder with what is in it.  While another
+    process is at it, or where the name is taken by what is not ours, the folder is a fresh one that does not stay.
+    """
+    prefix = staging_prefix(destination)
+    staging = destination.parent / f"{prefix}{digest[:32]}"
+    with as_placement_error(destination):
+        make_folder(destination.parent.absolute())
+        _remove_abandoned(destination.parent, prefix, but=staging.name)
+        lock = _take(staging)
+    if lock is None:
+        with staging_folder(destination) as fresh:
+            yield fresh
+        return
+    stays = False
+    try:
+        yield staging
+    except (StoreError, KeyboardInterrupt, SystemExit):
+        stays = True
+        raise
+    finally:
+        os.close(lock)
+        if not stays:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _take(staging: Path) -> int | None:
+    """A descriptor that locks the folder ``staging``, made if it is absent; ``None`` if it cannot be ours alone."""
+    with contextlib.suppress(FileExistsError):
+        staging.mkdir(mode=0o700)
+    try:
+        lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    if not _is_ours(lock, staging):
+        os.close(lock)
+        return None
+    return lock
+
+
+def _is_ours(lock: int, staging: Path) -> bool:
+    """Whether the locked folder is still the one of that name, and nobody else can write in it."""
+    status = os.fstat(lock)
+    try:
+        there = staging.lstat()
+    except FileNotFoundError:
+        return False
+    return there.st_ino == status.st_ino and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
 def staging_prefix(destination: Path) -> str:
     """How the staging folders of ``destination`` begin; a digest, because its own name may be as long as names get."""
     return f".modelreg-{sha256_hex(os.fsencode(destination.name))[:16]}-"
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove staging folders of pulls that died: nobody holds their lock."""
+def _remove_abandoned(parent: Path, prefix: str, *, but: str | None = None) -> None:
+    """Remove staging folders of pulls that died or were interrupted: nobody holds their lock."""
     for leftover in parent.glob(f"{prefix}*"):
+        if leftover.name == but:
+            continue
         try:
             lock = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:

@@ -16,7 +16,7 @@ from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.folder import replay_staged
 from modelreg.client.golden import GoldenRequest, fetch_golden
 from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
-from modelreg.client.placement import check_destination, place, staging_folder
+from modelreg.client.placement import check_destination, place, resumable_folder, staging_folder
 from modelreg.client.push import PushRequest, push, rehearse
 from modelreg.client.replay import (
     Replayed,
@@ -167,6 +167,7 @@ class Registry:
         *,
         full: bool = False,
         force: bool = False,
+        resume: bool = True,
         replay: ReplayRequest | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
@@ -176,8 +177,9 @@ class Registry:
 
         The verdict stands before a byte is fetched; each chunk is verified as it arrives; the folder appears whole,
         or not at all.  ``full`` checks the SHA-256 of every file too.  ``replay`` computes the golden predictions again
-        before the folder appears, and refuses if they differ.  Raises ``ConflictError`` for a destination that holds
-        something, unless ``force`` says to replace it.
+        before the folder appears, and refuses if they differ.  From a store over a network, an interrupted pull leaves
+        a hidden folder beside the destination, and the same pull goes on from there, unless ``resume`` is false.
+        Raises ``ConflictError`` for a destination that holds something, unless ``force`` says to replace it.
         """
         entry, judgement = self.judge(reference, Purpose.PULL, **checks)
         manifest = accepted(judgement, f"{entry.model}:{entry.version} was not pulled")
@@ -187,7 +189,8 @@ class Registry:
             require_golden(manifest)
         run, verdict = None, judgement.verdict
         if not dry_run:
-            with staging_folder(folder) as staging:
+            resumes = resume and self.store.properties.is_remote
+            with resumable_folder(folder, entry.digest) if resumes else staging_folder(folder) as staging:
                 self._fetch_with_golden(judgement, staging, full=full, progress=progress)
                 if replay is not None:
                     policy = policy_of(self.settings, Purpose.PULL, **checks)

@@ -29,12 +29,14 @@ class StoreProperties:
     """What an adapter can do; ``doctor`` shows it.
 
     ``create_only``: a second writer of a name is refused by the store itself.  ``copy_on_write``: a published blob can
-    be handed out without copying its bytes (``None``: depends on the file system, told on use).
+    be handed out without copying its bytes (``None``: depends on the file system, told on use).  ``is_remote``: bytes
+    come over a network, so that those which came once and were verified are worth keeping.
     """
 
     create_only: bool
     durable: bool
     copy_on_write: bool | None = None
+    is_remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class _Snapshot:
 class S3Store:
     """A prefix of a bucket as a store; the bucket must be there, the prefix is made on first use."""
 
-    properties = StoreProperties(create_only=False, durable=True, copy_on_write=False)
+    properties = StoreProperties(create_only=False, durable=True, copy_on_write=False, is_remote=True)
     """``create_only`` is what may be relied on unasked; ``probe`` asks, and nothing here depends on its answer."""
 
     def __init__(self, bucket: Bucket, retry: Retry | None = None) -> None:

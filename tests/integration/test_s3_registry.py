@@ -1,0 +1,203 @@
+"""A registry whose blobs lie on a real S3 server: push, pull, corruption, gc, doctor, and pulls that are interrupted."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import random
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.servers.fixtures import SERVERS
+from tests.servers.proxy import Answer, Proxy, Request, honest, proxy_before
+
+import modelreg
+from modelreg import RefusedError, Registry, StoreError, load_settings
+
+if TYPE_CHECKING:
+    from tests.servers.server import S3Server
+
+pytestmark = [pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.usefixtures("aws_credentials")]
+
+MIB = 1024 * 1024
+SIZE_BYTES = 40 * MIB
+Ask = Callable[[], Answer]
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> S3Server:
+    found: S3Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[Proxy]:
+    with proxy_before(server.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def storage_url(server: S3Server, proxy: Proxy) -> str:
+    return server.through(proxy.endpoint).url(f"registry/{secrets.token_hex(8)}")
+
+
+@pytest.fixture
+def registry(tmp_path: Path, storage_url: str) -> Iterator[Registry]:
+    with Registry.open(home=tmp_path / "home", storage_url=storage_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def big(registry: Registry, proxy: Proxy, tmp_path: Path) -> bytes:
+    """What was pushed as ``big:1``: a file of 40 MiB that is no model."""
+    data = random.Random(3).randbytes(SIZE_BYTES)
+    path = tmp_path / "big.bin"
+    path.write_bytes(data)
+    registry.push(path, name="big")
+    proxy.sent_bytes = 0
+    return data
+
+
+def hidden(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if name.startswith(".modelreg-")]
+
+
+def test_a_model_comes_back_byte_for_byte(registry: Registry, models: Path, tmp_path: Path) -> None:
+    """Claim: what was pushed to a server is what a pull places, with both kinds of check."""
+    model = models / "py38" / "plain.h5"
+    registry.push(model, name="demo")
+    for full in (False, True):
+        pulled = registry.pull("demo", tmp_path / f"out-{full}", full=full)
+        assert (pulled.folder / "plain.h5").read_bytes() == model.read_bytes()
+    registry.verify("demo", full=True)
+
+
+def test_a_corrupt_blob_is_refused_as_corrupt(
+    registry: Registry, server: S3Server, storage_url: str, models: Path, tmp_path: Path
+) -> None:
+    """Claim: bytes that somebody replaced on the server are exit status 8, and nothing is placed."""
+    from tests.servers.server import client_of
+
+    model = models / "py38" / "plain.h5"
+    registry.push(model, name="demo")
+    (file,) = registry.show("demo").manifest.files
+    damaged = bytearray(model.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    prefix = storage_url.partition("?")[0].removeprefix(f"s3://{server.bucket}/")
+    key = f"{prefix}/blobs/sha256/{file.sha256[:2]}/{file.sha256}"
+    client_of(server).put_object(Bucket=server.bucket, Key=key, Body=bytes(damaged))
+    with pytest.raises(RefusedError) as caught:
+        registry.pull("demo", tmp_path / "out")
+    assert caught.value.exit_status == 8
+    assert not (tmp_path / "out").exists()
+    assert hidden(tmp_path) == []
+    registry.push(model, name="demo")
+    assert registry.pull("demo:1", tmp_path / "out").folder.is_dir()
+
+
+def test_a_sweep_removes_what_no_version_names(registry: Registry, models: Path) -> None:
+    """Claim: gc finds orphans by listing the bucket, and keeps what versions need."""
+    registry.push(models / "py38" / "plain.h5", name="demo")
+    orphan = registry.store.put(b"orphan")
+    assert registry.gc(dry_run=True).blobs == (orphan,)
+    assert registry.gc().blobs == (orphan,)
+    registry.verify("demo")
+
+
+@pytest.mark.parametrize("stop", ["network", "interrupt"])
+def test_an_interrupted_pull_goes_on_where_it_stopped(
+    registry: Registry, proxy: Proxy, big: bytes, tmp_path: Path, stop: str
+) -> None:
+    """Claim: what was verified before the interruption is not fetched again, counted at the proxy."""
+    requests: list[Request] = []
+
+    def fail_after_half(request: Request, ask: Ask) -> Answer | None:
+        if request.range is None:
+            return ask()
+        requests.append(request)
+        if len(requests) <= 3:
+            return ask()
+        if stop == "interrupt":
+            _thread.interrupt_main()
+            return ask()
+        return Answer(403, [], b"<Error><Code>AccessDenied</Code></Error>")
+
+    proxy.fault = fail_after_half
+    with pytest.raises((StoreError, KeyboardInterrupt)):
+        registry.pull("big", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (partial,) = hidden(tmp_path)
+    kept = (tmp_path / partial / "big.bin").read_bytes()
+    there = sum(kept[start : start + MIB] == big[start : start + MIB] for start in range(0, SIZE_BYTES, MIB))
+    assert there > 0
+    proxy.fault, proxy.sent_bytes = honest, 0
+    told: list[int] = []
+    pulled = registry.pull("big", tmp_path / "out", progress=told.append)
+    assert (pulled.folder / "big.bin").read_bytes() == big
+    assert sum(told) == SIZE_BYTES
+    beside = 64 * 1024  # the manifest, which is read again
+    assert proxy.sent_bytes <= SIZE_BYTES - there * MIB + beside
+    assert hidden(tmp_path) == []
+
+
+def test_what_lies_in_a_partial_folder_is_not_trusted(
+    registry: Registry, proxy: Proxy, big: bytes, tmp_path: Path
+) -> None:
+    """Claim: foreign files, links and wrong bytes in the folder that an interrupted pull left do no harm."""
+    proxy.fault = lambda request, ask: Answer(403, [], b"") if request.range else ask()
+    with pytest.raises(StoreError):
+        registry.pull("big", tmp_path / "out")
+    partial = tmp_path / hidden(tmp_path)[0]
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"untouched")
+    (partial / "big.bin").unlink()
+    (partial / "big.bin").symlink_to(victim)
+    (partial / "elsewhere").symlink_to(tmp_path / "home")
+    (partial / "foreign").mkdir()
+    (partial / "foreign" / "file").write_bytes(b"foreign")
+    (partial / ".modelreg").mkdir()
+    (partial / ".modelreg" / "manifest.json").write_bytes(b"{}")
+    proxy.fault = honest
+    pulled = registry.pull("big", tmp_path / "out")
+    assert (pulled.folder / "big.bin").read_bytes() == big
+    assert sorted(os.listdir(pulled.folder)) == [".modelreg", "big.bin"]
+    assert victim.read_bytes() == b"untouched"
+    assert (tmp_path / "home" / "registry.db").is_file()
+
+
+def test_without_resuming_a_pull_begins_again(registry: Registry, proxy: Proxy, big: bytes, tmp_path: Path) -> None:
+    """Claim: resume=False fetches everything, and removes what was left."""
+    proxy.fault = lambda request, ask: Answer(403, [], b"") if request.range and request.range[0] else ask()
+    with pytest.raises(StoreError):
+        registry.pull("big", tmp_path / "out")
+    assert len(hidden(tmp_path)) == 1
+    proxy.fault, proxy.sent_bytes = honest, 0
+    registry.pull("big", tmp_path / "out", resume=False)
+    assert proxy.sent_bytes >= SIZE_BYTES
+    assert hidden(tmp_path) == []
+
+
+EXPECTED = {
+    "seaweedfs": {"create-only put": "yes", "create-only multipart": "yes", "wrong checksum refused": "yes"},
+    "juicefs": {"create-only put": "no", "create-only multipart": "no", "wrong checksum refused": "no"},
+    "rclone": {"create-only put": "no", "create-only multipart": "no", "wrong checksum refused": "no"},
+}
+
+
+def test_doctor_tells_what_the_server_does(
+    registry: Registry, server: S3Server, tmp_path: Path, storage_url: str
+) -> None:
+    """Claim: the answers are those that the real servers are known to give, and nothing of the probe stays."""
+    settings = load_settings({"home": str(tmp_path / "home"), "storage_url": storage_url})
+    checks = {check.name: check for check in modelreg.examine(settings)}
+    assert checks["store"].ok
+    assert checks["store: ranged reads"].detail == "yes"
+    assert checks["store: listed at once"].detail == "yes"
+    assert checks["store: checksum mode"].detail == "when_required"
+    told = {name: checks[f"store: {name}"].detail.partition(":")[0] for name in EXPECTED[server.name]}
+    assert told == EXPECTED[server.name]
+    assert list(registry.store.blobs()) == []
+    assert list(registry.store.abandoned()) == []
