@@ -68,7 +68,7 @@ SCHEMA = (
         Kind.URL,
         "MODELREG_STORAGE_URL",
         "file://HOME/store",
-        "The store that holds the blobs, as a URL or the path of a folder.",
+        "The store that holds the blobs: the path of a folder, a URL of one, or s3://BUCKET/PREFIX?endpoint=URL.",
     ),
     Specification(
         "target",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import secrets
 import ssl
@@ -80,7 +80,7 @@ def unknown_profile(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def clock_ahead(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=5)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=5)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *, remove_tzinfo=True: later.replace(tzinfo=None))
     return server.url("p")
 
@@ -171,7 +171,7 @@ def test_a_certificate_is_believed_only_from_a_named_authority(seaweedfs: S3Serv
 COMMANDS = (["doctor"], ["config", "show"], ["list"], ["push", "model.h5", "--name", "m"], ["pull", "m"], ["gc"])
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command))
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_command_shows_a_credential(
     juicefs: S3Server, monkeypatch: pytest.MonkeyPatch, models: Path, tmp_path: Path, command: list[str]
 ) -> None:
@@ -182,9 +182,15 @@ def test_no_command_shows_a_credential(
     in_url = f"s3://AKIA:{PLANTED}@models/p?endpoint={juicefs.endpoint}"
     for url in (juicefs.url("cli"), in_url):
         done = subprocess.run(
-            [sys.executable, "-m", "modelreg_cli.app", "--home", str(tmp_path / "home"), *command],
+            [sys.executable, "-c", "from modelreg_cli.app import main; main()", *command],
+            check=False,
             cwd=tmp_path,
-            env={**os.environ, "MODELREG_STORAGE_URL": url, "MODELREG_DEBUG": "1"},
+            env={
+                **os.environ,
+                "MODELREG_STORAGE_URL": url,
+                "MODELREG_HOME": str(tmp_path / "home"),
+                "MODELREG_DEBUG": "1",
+            },
             capture_output=True,
             text=True,
             timeout=120,

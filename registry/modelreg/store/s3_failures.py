@@ -65,8 +65,8 @@ def _failure(error: Exception, what: str, location: S3Location) -> StoreError:
     return StoreError(f"{what}: {type(error).__name__} in the S3 library", hint="modelreg config show")
 
 
-def _is_name_unknown(error: Exception) -> bool:
-    return "resolve" in str(error).lower() or "name or service" in str(error).lower()
+def _is_name_unknown(error: refused.BotoCoreError) -> bool:
+    return isinstance(error.kwargs.get("error"), urllib3.exceptions.NameResolutionError)
 
 
 def _answer(error: refused.ClientError) -> ServerAnswer:
