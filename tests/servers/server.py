@@ -27,7 +27,7 @@ ACCESS_KEY = "modelregtests"
 SECRET_KEY = "planted-secret-0123456789abcdef"
 BUCKET = "models"
 START_S = 60.0
-STOP_S = 10.0
+STOP_S = 3.0
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     if callable(request.param):
         made: Adapter = request.param(tmp_path)
         return made
-    if request.param == given_url:
+    if given_url and request.param == given_url:
         for name, value in given_credentials.items():
             monkeypatch.setenv(name, value)
         return GivenServer(given_url)

@@ -116,7 +116,7 @@ def _fetch_missing(
 ) -> list[Finding]:
     """Fetch the chunks that the file behind ``descriptor`` does not hold; what it holds is verified first."""
     staged = Descriptor(descriptor)
-    missing = range(len(entry.chunks))
+    missing: Sequence[int] = range(len(entry.chunks))
     if os.fstat(descriptor).st_size:
         os.ftruncate(descriptor, entry.size_bytes)
         missing = _differing(staged, entry)
