@@ -72,7 +72,7 @@ bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, ch
 
 requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
-	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 -o requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres -o requirements/dev.txt
 	echo 'hatchling' | $(UV_COMPILE) - -o requirements/build.txt
 
 clean:  ## remove everything that the other tasks made

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.servers.postgres import Server, postgres
 from tests.servers.fixtures import aws_credentials, juicefs, rclone, seaweedfs
+from tests.servers.postgres import Server, postgres
 
 from modelreg import Registry
 from modelreg.digest import sha256_hex

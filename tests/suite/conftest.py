@@ -112,9 +112,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if given := metafunc.config.getoption("--store"):
             module, _, function = given.partition(":")
             named[given] = getattr(importlib.import_module(module), function)
-        if metafunc.definition.get_closest_marker("locks"):
-            metafunc.parametrize("adapter", [ADAPTERS[name] for name in LOCKING], ids=LOCKING, indirect=True)
-            return
         on_loopback = pytest.mark.allow_hosts(LOOPBACK)
         rows = [pytest.param(make, id=name) for name, make in named.items()]
         rows += [pytest.param(server, id=server, marks=on_loopback) for server in SERVERS]

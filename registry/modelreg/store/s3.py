@@ -19,7 +19,7 @@ from modelreg.digest import BlobDigest, is_sha256, sha256_hex
 from modelreg.digest.streams import ChunkMismatchError, Descriptor, Progress, SizeChangedError, ingest, transfer
 from modelreg.errors import BlobMissingError, StoreAbsentError, StoreError
 from modelreg.files import advice_on, clone_file, large_sink, reason_of
-from modelreg.store.base import BlobInfo, Measured, StoreProperties
+from modelreg.store.base import BlobInfo, Measured, StagedInfo, StoreProperties
 from modelreg.store.retry import BRIEF, Retry
 from modelreg.store.s3_bucket import Bucket
 from modelreg.store.s3_errors import AlreadyThereError, KeyMissingError, UploadLostError
@@ -108,7 +108,7 @@ class S3Store:
             )
         self._retry(lambda: self._bucket.put(key, FORMAT, only_if_absent=False))
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None) -> _Snapshot:
+    def stage(self, source: int, size_bytes: int, progress: Progress | None = None, *, owner: str = "") -> _Snapshot:  # noqa: ARG002 - a snapshot without a name dies with its process
         with _as_store_error("cannot make a private copy of what is pushed"):
             descriptor = _unnamed_file()
             try:
@@ -157,7 +157,7 @@ class S3Store:
                 hint="this server loses writes: modelreg doctor",
             )
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, *, owner: str = "") -> str:  # noqa: ARG002 - as in stage
         sha256 = sha256_hex(data)
         with _as_store_error("cannot make a private copy of what is put"):
             descriptor = _unnamed_file()
@@ -205,17 +205,7 @@ class S3Store:
         key = self._key(sha256)
         self._retry(lambda: self._bucket.delete(key))
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """No lock: S3 has none.  The leases of the index decide what a sweep may take."""
-        yield
-
-    @contextlib.contextmanager
-    def sweeping(self) -> Iterator[None]:
-        """No lock, as in ``writing``.  An upload that a sweep aborts all the same begins again."""
-        yield
-
-    def abandoned(self) -> Iterator[BlobInfo]:
+    def staged(self) -> Iterator[StagedInfo]:
         """Open multipart uploads; their parts are not counted.  Some servers (Ceph) list none that are there."""
         prefix, after = self._location.key("blobs/sha256/"), None
         while True:
@@ -225,7 +215,8 @@ class S3Store:
             except UploadLostError:  # rclone's answer for a bucket that has none
                 return
             for item in found:
-                yield BlobInfo(f"{item.key.rpartition('/')[2]}:{item.upload_id}", 0)
+                sha256 = item.key.rpartition("/")[2]
+                yield StagedInfo(f"{sha256}:{item.upload_id}", 0, owner=sha256)
             if after is None:
                 return
             if after == asked:
