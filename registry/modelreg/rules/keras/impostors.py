@@ -39,8 +39,9 @@ _EVERY_LAYERS = frozenset(
 )
 """Arguments that ``Layer`` itself takes in some release; they say nothing of the class."""
 
-_MADE_OTHERWISE = frozenset({"Functional", "InputLayer", "Model", "Network", "Sequential"})
-"""Models and their inputs, whose configuration is of another kind."""
+_MADE_OTHERWISE = frozenset({"ELU", "Functional", "InputLayer", "Model", "Network", "Sequential"})
+"""Models and their inputs, whose configuration is of another kind, and the one layer with arguments of its own and no
+``get_config`` (``keras/src/layers/activations/elu.py``, 3.0.5 to 3.15.1; the layers of 15 releases were read)."""
 
 _CONVOLUTIONS = frozenset(f"Conv{rank}D{kind}" for rank in (1, 2, 3) for kind in ("", "Transpose"))
 _SEPARABLE = frozenset({"SeparableConv1D", "SeparableConv2D"})
