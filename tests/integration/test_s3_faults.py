@@ -406,7 +406,7 @@ def test_an_upload_that_fails_is_aborted(store: S3Store, proxy: Proxy, source: i
     with pytest.raises(StoreError, match="AccessDenied"):
         publish(store, source)
     proxy.fault = honest
-    assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
     assert list(store.blobs()) == []
 
 
@@ -422,7 +422,7 @@ def test_an_interrupted_upload_is_aborted(store: S3Store, proxy: Proxy, source: 
     proxy.fault = first(interrupt, STEPS["part"])
     with pytest.raises(KeyboardInterrupt):
         publish(store, source)
-    assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
     assert list(store.blobs()) == []
 
 
@@ -432,7 +432,7 @@ def test_an_upload_that_a_sweep_aborted_begins_again(
     """Claim: a foreign abort costs time, not the push."""
 
     def sweep(request: Request, ask: Ask) -> Answer | None:
-        for leftover in list(store.abandoned()):
+        for leftover in list(store.staged()):
             store.discard(leftover.sha256)
         return ask()
 
@@ -447,10 +447,10 @@ def test_an_open_upload_is_listed_and_discarded(store: S3Store, digest: BlobDige
     key = store._key(digest.sha256)
     upload_id = store._bucket.create_upload(key)
     store._bucket.upload_part(key, upload_id, 1, b"part")
-    (leftover,) = store.abandoned()
+    (leftover,) = store.staged()
     assert leftover.sha256 == f"{digest.sha256}:{upload_id}"
     store.discard(leftover.sha256)
-    assert list(store.abandoned()) == []
+    assert list(store.staged()) == []
 
 
 def test_memory_stays_at_a_part_for_each_request(store: S3Store, proxy: Proxy, source: int) -> None:

@@ -200,4 +200,4 @@ def test_doctor_tells_what_the_server_does(
     told = {name: checks[f"store: {name}"].detail.partition(":")[0] for name in EXPECTED[server.name]}
     assert told == EXPECTED[server.name]
     assert list(registry.store.blobs()) == []
-    assert list(registry.store.abandoned()) == []
+    assert list(registry.store.staged()) == []
