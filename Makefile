@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers unit format reference oracle truth keras-builtins keras-tables tensorflow-ops
-.PHONY: opcode-tables mutations bench requirements clean
+.PHONY: opcode-tables mutations bench bench-scale requirements clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ mutations: $(VENV)/installed  ## read COUNT (10,000) damaged files of each conta
 
 bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, checksum and sync
 	$(BIN)/python benchmarks/bench.py
+
+bench-scale: $(VENV)/installed  ## the index at 100,000 versions against 1,000, on both databases
+	$(BIN)/python benchmarks/bench_scale.py
 
 requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from modelreg.db.records import Index, Transaction
+from modelreg.db.records import Index
 from modelreg.db.session import Session
+from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError, DatabaseError, NotFoundError
 from modelreg.manifest import FileEntry, IndexEntry, Manifest, manifest_digest
 from modelreg.refs import parse_reference

@@ -216,7 +216,12 @@ def test_a_push_waits_until_what_it_needs_is_condemned_no_more(held: Leases, ind
     order: list[str] = []
     with held.take("gc", NOW) as sweeping, Claim(index, held, store, "a push") as claim:
         assert sweeping.condemn([ONE]).blobs == {ONE}
-        thread = threading.Thread(target=lambda: (claim.protect([ONE]), order.append("protected")))
+
+        def protect() -> None:
+            claim.protect([ONE])
+            order.append("protected")
+
+        thread = threading.Thread(target=protect)
         thread.start()
         thread.join(0.5)
         store.delete(ONE)
