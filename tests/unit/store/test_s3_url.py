@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelreg.config import masked
 from modelreg.errors import ModelregError, UsageError
+from modelreg.masking import masked
 from modelreg.store.s3_url import Checksums, S3Location, Style, parse_s3_url
 
 SECRET = "wJalrXUtnFEMIplantedSECRET"
