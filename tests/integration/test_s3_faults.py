@@ -433,7 +433,7 @@ def test_an_upload_that_a_sweep_aborted_begins_again(
 
     def sweep(request: Request, ask: Ask) -> Answer | None:
         for leftover in list(store.staged()):
-            store.discard(leftover.sha256)
+            store.discard(leftover.name)
         return ask()
 
     proxy.fault = first(sweep, STEPS["complete"])
@@ -448,8 +448,8 @@ def test_an_open_upload_is_listed_and_discarded(store: S3Store, digest: BlobDige
     upload_id = store._bucket.create_upload(key)
     store._bucket.upload_part(key, upload_id, 1, b"part")
     (leftover,) = store.staged()
-    assert leftover.sha256 == f"{digest.sha256}:{upload_id}"
-    store.discard(leftover.sha256)
+    assert leftover.name == f"{digest.sha256}:{upload_id}"
+    store.discard(leftover.name)
     assert list(store.staged()) == []
 
 
