@@ -146,14 +146,20 @@ PARSED_RATE_BYTES_PER_S = 256 * KIB
 """Of a configuration on a machine with eight times as many processes as processors: 1.5 s of work for each MiB."""
 WALL_RATE_BYTES_PER_S = 20_000_000
 """The slowest disk that is waited for: a share over 200 Mbit/s."""
+MEMORY_BASE_BYTES = 768 * MIB
+"""Address space: 0.4 GiB of libraries, and what a small file's configuration takes as Python values."""
+MEMORY_FACTOR = 40
+"""For each byte of a file: JSON becomes ten times as large, and an archive inflates."""
+MEMORY_BYTES_MAX = 3 * GIB
+"""A 64 MiB configuration as Python values, inflated weights twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
     """What one child may use; the kernel enforces the first two, the parent the others, in wall time."""
 
-    memory_bytes: int = 3 * GIB
-    """Address space: 0.4 GiB of libraries, a 64 MiB configuration as Python values, inflated weights twice."""
+    memory_bytes: int = MEMORY_BYTES_MAX
+    """Of address space, so that a length which a small file only claims ends at once: libhdf5 allocates all of it."""
     cpu_s: int = 8
     """A configuration of 50,000 layers takes 3 to 6 s; damaged HDF5 makes libhdf5 loop for ever."""
     silence_s: int = 9
@@ -175,4 +181,5 @@ class ChildLimits:
             extra_s += (VALUES_BUDGET_FACTOR * size_bytes + VALUES_BUDGET_BASE_SIZE_BYTES) // 200_000_000
             bulk_bytes += VALUES_BUDGET_FACTOR * size_bytes
         wall_s = silence_s + bulk_bytes // WALL_RATE_BYTES_PER_S
-        return cls(cpu_s=cls().cpu_s + extra_s, silence_s=silence_s, wall_s=wall_s)
+        memory_bytes = min(MEMORY_BASE_BYTES + MEMORY_FACTOR * size_bytes, MEMORY_BYTES_MAX)
+        return cls(memory_bytes, cpu_s=cls().cpu_s + extra_s, silence_s=silence_s, wall_s=wall_s)
