@@ -7,6 +7,7 @@ then nobody here knows whether its commit arrived.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import itertools
 import random
@@ -38,7 +39,7 @@ _SQLITE_HINTS = {
 }
 
 
-class Transactions:
+class Transactions(abc.ABC):
     """The two kinds of transaction, over whatever connects."""
 
     def __init__(self, address: Address) -> None:
@@ -46,8 +47,8 @@ class Transactions:
         self.shown_url = address.shown
         self.sqlite_path = address.sqlite_path
 
-    def _connected(self) -> contextlib.AbstractContextManager[sa.Connection]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _connected(self) -> contextlib.AbstractContextManager[sa.Connection]: ...
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:

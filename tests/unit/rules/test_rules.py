@@ -265,10 +265,10 @@ CASES = [
     Case(
         "bytecode saved on Windows",
         "MR434",
-        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="C:/work/train.py"),)),
-        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="/work/train.py"),)),
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="C:/models/train.py"),)),
+        facts(lambdas=(LambdaCode("l", "m/l", ("3.8",), filename="/models/train.py"),)),
         severity=Severity.WARN,
-        says=("'l'", "C:/work/train.py"),
+        says=("'l'", "C:/models/train.py"),
     ),
     Case(
         "Lambdas made in a loop that captured its counter",

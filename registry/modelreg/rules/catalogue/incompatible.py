@@ -267,7 +267,7 @@ RULES = (
         "Keras replaces each backslash byte by a slash as it stores a function's code, in order to make paths "
         "the same. "
         "In code that byte can be a constant or an instruction.",
-        "layer 'shift' was saved on Windows ('C:/work/train.py').",
+        "layer 'shift' was saved on Windows ('C:/models/train.py').",
         "read the function that modelreg inspect shows; save models on Linux or macOS",
         escalates=False,
     ),
