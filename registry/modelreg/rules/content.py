@@ -91,9 +91,8 @@ def _damaged_code(code: LambdaCode) -> Iterator[Finding]:
     place = lambda_place(code.path)
     if code.mangled == "undone":
         yield RULES["MR307"].found(
-            f"layer {code.layer!r} was saved on Windows, where Keras writes each byte 0x5C of the code as 0x2F; "
-            "as it is, "
-            "no Python runs it; what it was could be worked out",
+            f"layer {code.layer!r} was saved on Windows, where Keras writes each byte 0x5C of the code as 0x2F; as it "
+            "is, no Python runs it; what it was could be worked out",
             where=place,
             fix="modelreg repair FILE -o OUT writes it as a named function; save models on Linux or macOS",
             outcome=Outcome.PREDICT_ERROR,
@@ -106,9 +105,8 @@ def _damaged_code(code: LambdaCode) -> Iterator[Finding]:
         )
     elif code.mangled == "possible" or (code.filename and _DRIVE.match(code.filename)):
         yield RULES["MR434"].found(
-            f"layer {code.layer!r} was saved on Windows ({code.filename!r}), where Keras writes each byte 0x5C of "
-            "the code "
-            "as 0x2F: a constant 92 would have become 47",
+            f"layer {code.layer!r} was saved on Windows ({code.filename!r}), where Keras writes each byte 0x5C of the "
+            "code as 0x2F: a constant 92 would have become 47",
             where=place,
             outcome=Outcome.OTHER_NUMBERS,
         )

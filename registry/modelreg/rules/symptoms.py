@@ -119,8 +119,7 @@ SYMPTOMS = (
         r"name '\w+' is not defined|could not automatically infer the (output )?shape of the Lambda|"
         r"infer the shape of the Lambda",
         "the Lambda's code uses a module or helper that the loader does not give it (Keras 3 hides the NameError "
-        "behind "
-        "a message about the shape)",
+        "behind a message about the shape)",
         ("MR417",),
         "modelreg repair FILE -o OUT writes the function into a module that imports what it needs",
     ),

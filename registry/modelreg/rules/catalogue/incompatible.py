@@ -36,9 +36,8 @@ RULES = (
     refuse(
         "MR405",
         "A SavedModel that load_model does not read there",
-        "load_model of Keras 3 does not read SavedModel folders ('File format not supported'), old Kerases read "
-        "HDF5 only, "
-        "and tf.keras makes no Keras model of a folder that something else saved.",
+        "load_model of Keras 3 does not read SavedModel folders ('File format not supported'), old Kerases read HDF5 "
+        "only, and tf.keras makes no Keras model of a folder that something else saved.",
         "A SavedModel by TensorFlow 2.13.1; the target has Keras 3.15.1.",
         "keras.layers.TFSMLayer(PATH, call_endpoint='serving_default') runs it; --allow MR405 says you will do that",
     ),
@@ -60,9 +59,8 @@ RULES = (
     refuse(
         "MR408",
         "A .keras archive that the target does not open",
-        "The zip archive came with Keras 2.12; Kerases before it take the file for damaged HDF5 or for a folder "
-        "that is "
-        "not there. Later ones open it only under the suffix .keras.",
+        "The zip archive came with Keras 2.12; Kerases before it take the file for damaged HDF5 or for a folder that "
+        "is not there. Later ones open it only under the suffix .keras.",
         "model.keras is a zip archive; the Keras of TensorFlow 2.8.4 reads HDF5 and SavedModel only.",
         "install Keras 2.12 or later there, or save the model as .h5",
     ),
@@ -142,9 +140,8 @@ RULES = (
         "A model put together otherwise",
         "The way in which inputs, outputs or connections are written changed between releases, and the target's Keras "
         "reads them as something else.",
-        "the model has no input layer, and Keras 3.15.1 takes the batch_input_shape of its first layer for the "
-        "shape of "
-        "one sample.",
+        "the model has no input layer, and Keras 3.15.1 takes the batch_input_shape of its first layer for the shape "
+        "of one sample.",
         "modelreg repair FILE -o OUT --target TARGET, or load it with the Keras that wrote it",
     ),
     warn(
@@ -185,8 +182,7 @@ RULES = (
         "MR424",
         "Training cannot be resumed there",
         "A loss, metric or optimizer of the file is not restored by the target's Keras, so that load_model fails "
-        "unless "
-        "it is told not to compile.",
+        "unless it is told not to compile.",
         "the loss is the bare name 'mse', which Keras 3.15.1 does not restore from HDF5.",
         "load_model(PATH, compile=False), then compile again",
         escalates=False,
@@ -209,10 +205,8 @@ RULES = (
     refuse(
         "MR427",
         "A graph that the target's TensorFlow cannot run",
-        "A SavedModel holds operations by name, and Keras's own texts in a place that changed. One that the "
-        "target's TensorFlow does not have, or a graph that "
-        "demands "
-        "a newer runtime, fails with 'Op type not registered'.",
+        "A SavedModel holds operations by name, and Keras's own texts in a place that changed. One that the target's "
+        "TensorFlow does not have, or a graph that demands a newer runtime, fails with 'Op type not registered'.",
         "The graph uses DisableCopyOnRead, which TensorFlow 2.8.4 does not have.",
         "install the TensorFlow that wrote it, or the package that registers the operation",
     ),
@@ -264,9 +258,8 @@ RULES = (
     warn(
         "MR434",
         "Bytecode saved on Windows",
-        "Keras replaces each backslash byte by a slash as it stores a function's code, in order to make paths "
-        "the same. "
-        "In code that byte can be a constant or an instruction.",
+        "Keras replaces each backslash byte by a slash as it stores a function's code, in order to make paths the "
+        "same. In code that byte can be a constant or an instruction.",
         "layer 'shift' was saved on Windows ('C:/models/train.py').",
         "read the function that modelreg inspect shows; save models on Linux or macOS",
         escalates=False,

@@ -66,9 +66,8 @@ def _hdf5(facts: Facts, reader: Reader) -> Iterator[Trouble]:
     if _decodes_twice(reader):
         yield Trouble(
             "MR426",
-            f"the target has h5py {'.'.join(map(str, reader.h5py or ()))} with {reader}, which reads HDF5 through "
-            "h5py 2 "
-            "only: ''str' object has no attribute 'decode''",
+            f"the target has h5py {'.'.join(map(str, reader.h5py or ()))} with {reader}, which reads HDF5 through h5py "
+            "2 only: ''str' object has no attribute 'decode''",
             facts.file,
             Outcome.LOAD_ERROR,
         )

@@ -63,8 +63,7 @@ def output_shape_troubles(nodes: Sequence[Node], reader: Reader) -> Iterator[Tro
             yield Trouble(
                 "MR418",
                 f"layer {node.layer!r} has a stored output_shape, which {reader} keeps as a list: 'can only "
-                "concatenate "
-                "tuple to tuple'",
+                "concatenate tuple to tuple'",
                 f"layer {node.path!r} (Lambda)",
                 Outcome.LOAD_ERROR,
                 "install Keras 3.4 or later there",
@@ -119,9 +118,8 @@ def _defaults(code: LambdaCode, reader: Reader) -> Iterator[Trouble]:
     if reader.is_keras3 and code.defaults is not None:
         yield Trouble(
             "MR418",
-            f"layer {code.layer!r} has default values ({', '.join(code.defaults)}), which {reader} passes to "
-            "Python as a "
-            "list: 'arg 4 (defaults) must be None or tuple'",
+            f"layer {code.layer!r} has default values ({', '.join(code.defaults)}), which {reader} passes to Python as "
+            "a list: 'arg 4 (defaults) must be None or tuple'",
             place(code),
             Outcome.LOAD_ERROR,
         )
@@ -133,8 +131,7 @@ def _lost(code: LambdaCode) -> Iterator[Trouble]:
         yield Trouble(
             "MR418",
             f"layer {code.layer!r} has the keyword-only parameters {', '.join(code.keyword_only)}, whose default "
-            "values "
-            "no Keras stores",
+            "values no Keras stores",
             place(code),
             Outcome.PREDICT_ERROR,
             is_certain=False,

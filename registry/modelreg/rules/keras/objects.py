@@ -257,9 +257,8 @@ def _mistaken_texts(node: Node, reader: Reader) -> Iterator[Trouble]:
         if entry is not None and entry.kind == "function":
             yield Trouble(
                 "MR414",
-                f"{_said(node)} has {key} {value!r}, which {reader} takes for its function keras.layers.{value} "
-                "when it "
-                "reads HDF5",
+                f"{_said(node)} has {key} {value!r}, which {reader} takes for its function keras.layers.{value} when "
+                "it reads HDF5",
                 place(node),
                 Outcome.LOAD_ERROR,
                 "load it with Keras 3.13 or earlier, or save it as .keras",

@@ -56,9 +56,8 @@ def _lost_class_name(node: Node, reader: Reader) -> Iterator[Trouble]:
         if role_of(key) == "activation" and isinstance(value, dict) and "class_name" not in value and value:
             yield Trouble(
                 "MR428",
-                f"layer {node.layer!r} ({node.bare_name}) has a lambda as its {key}, which was saved without "
-                "saying that "
-                f"it is one: no Keras reads it back, {reader} neither",
+                f"layer {node.layer!r} ({node.bare_name}) has a lambda as its {key}, which was saved without saying "
+                f"that it is one: no Keras reads it back, {reader} neither",
                 place(node),
                 Outcome.LOAD_ERROR,
                 "give the function a name, register it, and save the model again",
@@ -178,9 +177,8 @@ def _unsafe_inside(node: Node, reader: Reader) -> Iterator[Trouble]:
     if is_code and node.bare_name == "Lambda" and node.key != "layers" and reader.version < _PASSES_SAFE_MODE:
         yield Trouble(
             "MR416",
-            f"layer {node.layer!r} (Lambda) stands inside a wrapper, and {reader} does not pass safe_mode=False "
-            "on to it "
-            "when it reads HDF5",
+            f"layer {node.layer!r} (Lambda) stands inside a wrapper, and {reader} does not pass safe_mode=False on to "
+            "it when it reads HDF5",
             place(node),
             Outcome.LOAD_ERROR,
             "call keras.config.enable_unsafe_deserialization() if you trust it, or install Keras 3.11.3 or later",
