@@ -37,7 +37,7 @@ layers: $(VENV)/installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/installed
-	$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile quick -m 'not slow and not tensorflow' tests/unit tests/suite tests/cli tests/docs
+	$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile quick -m 'not slow and not tensorflow and not servers' tests/unit tests/suite tests/docs
 
 format: $(VENV)/installed  ## let ruff lay out the code
 	$(BIN)/ruff check --fix

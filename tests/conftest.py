@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.servers.fixtures import aws_credentials, juicefs, rclone, seaweedfs
+from tests.servers.fixtures import SERVERS, aws_credentials, juicefs, rclone, seaweedfs
 from tests.servers.postgres import Server, postgres
 
 from modelreg import Registry
@@ -37,6 +37,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODULE:FUNCTION",
         help="run tests/suite over one more store: FUNCTION(folder) returns an Adapter as tests/suite/conftest.py has it",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a server, so that the everyday loop can do without."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        asked = {*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))}
+        if asked & {*SERVERS, "postgres_server", "postgresql"}:
+            item.add_marker("servers")
 
 
 @pytest.fixture(autouse=True)
