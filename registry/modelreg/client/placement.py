@@ -3,6 +3,10 @@
 Invariants: the destination is either exactly what it was or exactly what was verified; whatever interrupts the work,
 only a hidden staging folder can be left, and the next pull to the same destination goes on with it or removes it.
 Nothing in a folder that was left is trusted: whoever goes on with it verifies each byte again.
+
+A folder that cannot be replaced by a rename (a volume of a container, a folder in one that is not ours to write) is
+filled instead: staged inside it, then moved entry by entry, the manifest's folder first.  A crash between two of these
+renames leaves a folder that fails verification and that the next ``--force`` replaces.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pathlib import Path
 from modelreg.digest import sha256_hex
 from modelreg.errors import ConflictError, PlacementError, StoreError
 from modelreg.files import advice_on, fsync_folder, make_folder, reason_of
+from modelreg.manifest import SIDE_FOLDER
 
 _RENAME_EXCHANGE = 2
 _RENAME_SWAP = 2
@@ -37,7 +42,7 @@ def _check_destination(destination: Path, *, force: bool) -> None:
         return
     if destination.is_symlink() or not destination.is_dir():
         raise ConflictError(f"{str(destination)!r} exists and is not a folder", hint="give another folder with -o")
-    if not any(destination.iterdir()):
+    if not _entries(destination):
         return
     if not force:
         raise ConflictError(
@@ -45,6 +50,8 @@ def _check_destination(destination: Path, *, force: bool) -> None:
             hint="give another folder with -o, or --force to replace it as a whole",
         )
     real = destination.resolve()
+    if _is_filled(destination) and (destination / SIDE_FOLDER).is_dir():
+        return  # nothing but what an earlier pull left goes
     if real in (Path.home().resolve(), *(Path.cwd().resolve(), *Path.cwd().resolve().parents)) or real.is_mount():
         raise ConflictError(
             f"--force would replace {str(real)!r} as a whole, which is your home, a mount point or where you are",
@@ -52,10 +59,28 @@ def _check_destination(destination: Path, *, force: bool) -> None:
         )
 
 
+def _is_filled(destination: Path) -> bool:
+    """Whether nothing can be renamed to ``destination``: it is mounted, or its folder is not ours to write."""
+    if not destination.is_dir() or destination.is_symlink():
+        return False
+    return destination.is_mount() or not os.access(destination.parent, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def _staging_parent(destination: Path) -> Path:
+    return destination if _is_filled(destination) else destination.parent
+
+
+def _entries(destination: Path) -> list[Path]:
+    """What stands in a destination, but for staging folders, and for what a file system keeps at its own root."""
+    prefix = staging_prefix(destination)
+    kept = "lost+found" if destination.is_mount() else None
+    return [path for path in destination.iterdir() if not path.name.startswith(prefix) and path.name != kept]
+
+
 @contextlib.contextmanager
 def staging_folder(destination: Path) -> Iterator[Path]:
     """A private folder beside ``destination``, on the same file system; gone at the end unless it was placed."""
-    parent = destination.parent
+    parent = _staging_parent(destination)
     prefix = staging_prefix(destination)
     with as_placement_error(destination):
         make_folder(parent.absolute())
@@ -80,11 +105,11 @@ def resumable_folder(destination: Path, digest: str) -> Iterator[Path]:
     The next call for the same destination and digest yields the same folder with what is in it.  While another
     process is at it, or where the name is taken by what is not ours, the folder is a fresh one that does not stay.
     """
-    prefix = staging_prefix(destination)
-    staging = destination.parent / f"{prefix}{digest[:32]}"
+    prefix, parent = staging_prefix(destination), _staging_parent(destination)
+    staging = parent / f"{prefix}{digest[:32]}"
     with as_placement_error(destination):
-        make_folder(destination.parent.absolute())
-        _remove_abandoned(destination.parent, prefix, but=staging.name)
+        make_folder(parent.absolute())
+        _remove_abandoned(parent, prefix, but=staging.name)
         lock = _take(staging)
     if lock is None:
         with staging_folder(destination) as fresh:
@@ -160,11 +185,37 @@ def place(staging: Path, destination: Path) -> None:
         for folder, _, _ in os.walk(staging):
             fsync_folder(Path(folder))
         staging.chmod(0o777 & ~_umask())
-        if destination.is_dir() and any(destination.iterdir()):
+        if staging.parent == destination:
+            _fill(destination, staging)
+        elif destination.is_dir() and any(destination.iterdir()):
             _exchange(staging, destination)
         else:
             staging.rename(destination)
-        fsync_folder(destination.parent)
+        fsync_folder(staging.parent)
+
+
+def _fill(destination: Path, staging: Path) -> None:
+    """Move what ``staging`` holds up into ``destination``, and what was there into ``staging``, to be removed.
+
+    The folder with a manifest goes last and comes first, so that at no moment anything stands there without it.
+    """
+    leaving = sorted(_entries(destination), key=_manifest_first, reverse=True)
+    coming = sorted(staging.iterdir(), key=_manifest_first)
+    old = [(path, staging / f".old-{number}") for number, path in enumerate(leaving)]
+    new = [(path, destination / path.name) for path in coming]
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for source, place in old + new:
+            source.rename(place)
+            moved.append((source, place))
+    except BaseException:
+        for source, place in reversed(moved):
+            place.rename(source)
+        raise
+
+
+def _manifest_first(path: Path) -> tuple[bool, str]:
+    return path.name != SIDE_FOLDER, path.name
 
 
 def _exchange(staging: Path, destination: Path) -> None:

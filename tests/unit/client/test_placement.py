@@ -253,3 +253,71 @@ def test_the_longest_name_can_be_a_destination(tmp_path: Path) -> None:
     destination = tmp_path / ("n" * 255)
     put(destination)
     assert content(destination) == {"new.h5": "new"}
+
+
+@pytest.fixture
+def volume(tmp_path: Path, refused_by_rights: None) -> Iterator[Path]:
+    """A folder that can be written and not replaced, as the volume of a container is."""
+    parent = tmp_path / "mnt"
+    folder = parent / "models"
+    folder.mkdir(parents=True)
+    parent.chmod(0o555)
+    yield folder
+    parent.chmod(0o755)
+
+
+def pulled(destination: Path, name: str) -> None:
+    """Put a file and its manifest's folder."""
+    with staging_folder(destination) as staging:
+        (staging / ".modelreg").mkdir()
+        (staging / name).write_text("new")
+        place(staging, destination)
+
+
+def test_a_folder_that_cannot_be_replaced_is_filled(volume: Path) -> None:
+    """Claim: what was pulled stands in the volume itself, and no staging folder stays in it."""
+    check_destination(volume, force=False)
+    pulled(volume, "new.h5")
+    assert sorted(path.name for path in volume.iterdir()) == [".modelreg", "new.h5"]
+
+
+def test_what_an_earlier_pull_put_into_a_volume_is_replaced_with_force_only(volume: Path) -> None:
+    """Claim: the container that starts again with --force gets the newer model, whole."""
+    pulled(volume, "old.h5")
+    with pytest.raises(ConflictError, match="not empty"):
+        check_destination(volume, force=False)
+    check_destination(volume, force=True)
+    pulled(volume, "new.h5")
+    assert sorted(path.name for path in volume.iterdir()) == [".modelreg", "new.h5"]
+
+
+def test_a_volume_is_as_it_was_when_filling_it_fails(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim: an error between two renames undoes those before it."""
+    pulled(volume, "old.h5")
+    rename = Path.rename
+
+    def fails_at_the_new_file(self: Path, target: Path) -> Path:
+        if target == volume / "new.h5":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_at_the_new_file)
+    with pytest.raises(PlacementError, match="Input/output error"):
+        pulled(volume, "new.h5")
+    assert sorted(path.name for path in volume.iterdir()) == [".modelreg", "old.h5"]
+
+
+def test_whatever_interrupts_the_filling_the_next_pull_can_follow(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claim: after a crash between any two renames the folder is empty, or known as an earlier pull's."""
+    pulled(volume, "old.h5")
+    rename = Path.rename
+
+    def looks_first(self: Path, target: Path) -> Path:
+        check_destination(volume, force=True)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", looks_first)
+    pulled(volume, "new.h5")
+    assert sorted(path.name for path in volume.iterdir()) == [".modelreg", "new.h5"]
