@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+IMAGE := .image
 PARALLEL := --numprocesses auto --dist worksteal
 COUNT ?= 10000
 SEED ?= 1
@@ -20,7 +21,7 @@ help:  ## list the tasks
 demo: $(DEMO)/installed  ## show the main job on real Keras files: pushed, pulled, and three bad ones refused
 	@$(DEMO)/venv/bin/python examples/demo.py $(DEMO)/venv/bin/modelreg
 
-test: $(VENV)/installed lint types layers  ## everything: static checks and all tests, with TensorFlow
+test: $(VENV)/installed $(IMAGE)/installed lint types layers  ## everything: static checks and all tests, with TensorFlow
 	$(BIN)/python -m pytest $(PARALLEL)
 
 check: lint types layers unit  ## the everyday loop, under two minutes
@@ -76,16 +77,23 @@ bench-scale: $(VENV)/installed  ## the index at 100,000 versions against 1,000, 
 requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres -o requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt -o requirements/image.txt
 	echo 'hatchling' | $(UV_COMPILE) - -o requirements/build.txt
 
 clean:  ## remove everything that the other tasks made
-	rm -rf $(VENV) $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(IMAGE) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/installed: pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modelreg needs Python 3.11 or newer; run make with PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.txt
 	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What docker/Dockerfile's first stage does, without an engine: tests/integration/test_docker.py looks at the result.
+$(IMAGE)/installed: pyproject.toml requirements/image.txt requirements/build.txt docker/Dockerfile docker/install.sh $(shell find registry cli alembic -name '*.py' -o -name '*.json' -o -name '*.xz' 2>/dev/null)
+	rm -rf $(IMAGE)
+	$(BIN)/python tools/image_steps.py docker/Dockerfile $(IMAGE)
 	@touch $@
 
 $(DEMO)/installed: pyproject.toml requirements/runtime.txt requirements/build.txt $(shell find registry cli alembic -name '*.py' -o -name '*.json' -o -name '*.xz' 2>/dev/null)
