@@ -37,6 +37,8 @@ COULD_NOT = 1
 USAGE = 2
 DIFFERENT = 5
 """No sum of kinds of refusal, which are multiples of four."""
+CORRUPT = 8
+"""As a verdict's, of what ``fsck`` and ``db rebuild`` find wrong or lost."""
 INTERRUPTED = 130
 DEBUG_VARIABLE = "MODELREG_DEBUG"
 

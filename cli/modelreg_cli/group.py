@@ -23,10 +23,11 @@ COMMANDS = {
     "alias": "Point an alias at a version, or delete it.",
     "withdraw": "Refuse a version from now on, and say why.",
     "gc": "Remove blobs that no version needs, while others push and pull.",
+    "fsck": "Check rows, manifests and blobs against each other, and mend what is damaged.",
     "explain": "Explain a rule, or list them all.",
     "env": "Capture and compare environments.",
     "config": "Show every setting and where its value comes from.",
-    "db": "Show and upgrade the database's schema.",
+    "db": "Show and upgrade the database's schema, and rebuild a lost database.",
     "doctor": "Say whether the registry can be used, and what is in the way.",
 }
 """Every command and its one line of help; the module ``modelreg_cli.commands.NAME`` holds its ``app``."""

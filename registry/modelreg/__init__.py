@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from modelreg.client.care import Checked, Healed, Healing, Loss, LossKind, Problem, ProblemKind, Rebuilt
     from modelreg.client.checks import Checks
     from modelreg.client.diagnose import Diagnosis, Diagnostics, Explained, Judged, inspect_many
     from modelreg.client.diff import diff_models
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from modelreg.client.folder import is_pulled_folder, replay_folder, verify_folder
     from modelreg.client.golden import GoldenRequest
     from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
+    from modelreg.client.reading import parse_share
+    from modelreg.client.rebuild import rebuild_database
     from modelreg.client.registry import default_name
     from modelreg.client.repair import Repaired, repair_model
     from modelreg.client.replay import Replayed, ReplayRequest
@@ -73,6 +76,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "modelreg.client.care": (
+        "Checked",
+        "Healed",
+        "Healing",
+        "Loss",
+        "LossKind",
+        "Problem",
+        "ProblemKind",
+        "Rebuilt",
+    ),
     "modelreg.client.checks": ("Checks",),
     "modelreg.client.diagnose": ("Diagnosis", "Diagnostics", "Explained", "Judged", "inspect_many"),
     "modelreg.client.diff": ("diff_models",),
@@ -80,6 +93,8 @@ _HOMES = {
     "modelreg.client.folder": ("is_pulled_folder", "replay_folder", "verify_folder"),
     "modelreg.client.golden": ("GoldenRequest",),
     "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
+    "modelreg.client.reading": ("parse_share",),
+    "modelreg.client.rebuild": ("rebuild_database",),
     "modelreg.client.registry": ("default_name",),
     "modelreg.client.repair": ("Repaired", "repair_model"),
     "modelreg.client.replay": ("ReplayRequest", "Replayed"),
@@ -146,6 +161,7 @@ __all__ = [
     "Cell",
     "Change",
     "Check",
+    "Checked",
     "Checks",
     "ConflictError",
     "ConnectionLostError",
@@ -163,6 +179,8 @@ __all__ = [
     "Finding",
     "Golden",
     "GoldenRequest",
+    "Healed",
+    "Healing",
     "IndexEntry",
     "InspectionError",
     "Inspector",
@@ -172,6 +190,8 @@ __all__ = [
     "LayerChange",
     "LeaseHolder",
     "LoadError",
+    "Loss",
+    "LossKind",
     "Manifest",
     "Mode",
     "ModelDifference",
@@ -181,12 +201,15 @@ __all__ = [
     "PlacementError",
     "Policy",
     "PredictionRun",
+    "Problem",
+    "ProblemKind",
     "Proof",
     "ProofOutcome",
     "ProofRequest",
     "Pulled",
     "Purpose",
     "Pushed",
+    "Rebuilt",
     "Reference",
     "RefusedError",
     "Registry",
@@ -225,6 +248,8 @@ __all__ = [
     "load_settings",
     "masked",
     "parse_reference",
+    "parse_share",
+    "rebuild_database",
     "repair_model",
     "replay_folder",
     "resolve_target",

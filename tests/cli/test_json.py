@@ -27,6 +27,9 @@ ANSWERS = {
     "withdraw demo:1 --reason x --dry-run": "withdraw",
     "gc --yes": "gc",
     "gc --dry-run": "gc",
+    "fsck": "fsck",
+    "fsck --read-data": "fsck",
+    "fsck --read-data=5% --repair --yes": "fsck",
     "explain": "explain",
     "explain MR104": "explain",
     "env capture": "environment",
@@ -34,6 +37,8 @@ ANSWERS = {
     "config show": "config",
     "db status": "db-status",
     "db upgrade": "db-upgrade",
+    "db rebuild --add": "db-rebuild",
+    "db rebuild --add --dry-run": "db-rebuild",
     "doctor": "doctor",
 }
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import modelreg
-from modelreg_cli.exits import COULD_NOT
+from modelreg_cli.exits import CORRUPT, COULD_NOT
 from modelreg_cli.invocation import Invocation, command, new_app
+from modelreg_cli.progress import progress
 from modelreg_cli.result import Lines, Result
+from modelreg_cli.wording import counted, prefixed
 
 if TYPE_CHECKING:
-    from modelreg import Json, SchemaStatus
+    from modelreg import Json, Loss, Rebuilt, SchemaStatus
 
-app = new_app("Show and upgrade the database's schema.")
+app = new_app("Show and upgrade the database's schema, and rebuild a lost database.")
 
 
 @app.command()
@@ -57,6 +61,102 @@ def upgrade(invocation: Invocation) -> Result:
         blocks=(Lines((line,)),),
         quiet=(before.wanted,),
     )
+
+
+@app.command()
+@command
+def rebuild(
+    invocation: Invocation,
+    *,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add what a database lacks that lists versions; nothing in it is changed.")
+    ] = False,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--take",
+            metavar="sha256:DIGEST",
+            help="Where two manifests claim one version: this one.",
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="FILE",
+            help="A kept output of list --limit 0 --json, to restore aliases and withdrawals from.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be listed, and change nothing.")] = False,
+) -> Result:
+    """List every version anew by the manifests in the store, after the database was lost.
+
+    Aliases and withdrawals are in no manifest: they come from --state or not at all. The newest version of a model may
+    be of a push that died before its commit, which no manifest tells. The exit status is 8 if anything is lost.
+    """
+    settings = invocation.settings()
+    with progress(invocation.output, "reading manifests", None) as advance:
+        rebuilt = modelreg.rebuild_database(
+            settings, add=add, take=take or (), state=state, dry_run=dry_run, progress=advance
+        )
+    url = modelreg.masked(settings.database_url.value)
+    return Result(
+        schema="db-rebuild",
+        value={
+            "database": url,
+            "registry": rebuilt.registry,
+            "blobs": rebuilt.blobs,
+            "manifests": rebuilt.manifests,
+            "models": rebuilt.models,
+            "added": list(rebuilt.added),
+            "known": rebuilt.known,
+            "newest": list(rebuilt.newest),
+            "uncommitted": [f"sha256:{digest}" for digest in rebuilt.unnamed],
+            "losses": [_loss_value(loss) for loss in rebuilt.losses],
+            "aliases": rebuilt.aliases,
+            "withdrawals": rebuilt.withdrawals,
+            "foreign_registries": [{"registry": name, "versions": count} for name, count in rebuilt.foreign],
+            "dry_run": rebuilt.dry_run,
+        },
+        blocks=(Lines(tuple(_rebuilt_lines(url, rebuilt, is_state_given=state is not None))),),
+        quiet=rebuilt.added,
+        exit_status=CORRUPT if rebuilt.losses else 0,
+    )
+
+
+def _rebuilt_lines(url: str, rebuilt: Rebuilt, *, is_state_given: bool) -> list[str]:
+    lines = []
+    for loss in rebuilt.losses:
+        lines += [f"{loss.kind.value}: {loss.message}", *([f"    fix: {loss.fix}"] if loss.fix else [])]
+    if rebuilt.unnamed:
+        lines.append(f"info: {counted(len(rebuilt.unnamed), 'manifest')} of pushes that were never committed left out")
+    if rebuilt.foreign:
+        count = sum(versions for _, versions in rebuilt.foreign)
+        lines.append(f"info: {counted(count, 'version')} came from other registries; this one is {rebuilt.registry}")
+    verb = "would list" if rebuilt.dry_run else "listed"
+    listed = f"{counted(len(rebuilt.added), 'version')} of {counted(rebuilt.models, 'model')}"
+    known = f"; {counted(rebuilt.known, 'version')} were there already" if rebuilt.known else ""
+    lines.append(f"{url}: {verb} {listed}, from {counted(rebuilt.manifests, 'manifest')} in the store{known}")
+    if rebuilt.newest:
+        newest = counted(len(rebuilt.newest), "newest version")
+        lines.append(f"info: {newest} cannot be told from a push that died right before its commit")
+    if is_state_given and not rebuilt.dry_run:
+        lines.append(f"restored from the kept listing: aliases {rebuilt.aliases:,}, withdrawals {rebuilt.withdrawals:,}")
+    elif not is_state_given:
+        lines.append("NOT restored: aliases and withdrawals, which no manifest tells; --state FILE takes a kept listing")
+    return lines
+
+
+def _loss_value(loss: Loss) -> dict[str, Json]:
+    return {
+        "kind": loss.kind.value,
+        "message": loss.message,
+        "versions": list(loss.versions),
+        "manifests": [prefixed(digest) for digest in loss.manifests],
+        "fix": loss.fix,
+    }
 
 
 def _value(url: str, status: SchemaStatus) -> dict[str, Json]:

@@ -10,11 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from modelreg import __version__
+from modelreg.client.care import Checked, Healed
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
 from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.folder import replay_staged
+from modelreg.client.fsck import check
 from modelreg.client.golden import GoldenRequest, fetch_golden
+from modelreg.client.heal import heal, rehearse_healing
 from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
 from modelreg.client.placement import check_destination, place, resumable_folder, staging_folder
 from modelreg.client.push import PushRequest, push, rehearse
@@ -27,7 +30,7 @@ from modelreg.client.replay import (
     run_golden,
 )
 from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
-from modelreg.client.stores import open_store
+from modelreg.client.stores import open_store_of
 from modelreg.client.sweep import preview, sweep
 from modelreg.comparison import ModelDifference
 from modelreg.config import Settings, load_settings
@@ -36,7 +39,7 @@ from modelreg.db.records import Index, no_model
 from modelreg.digest import is_sha256
 from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
-from modelreg.errors import BlobMissingError, DocumentError, StoreAbsentError, UsageError
+from modelreg.errors import BlobMissingError, DocumentError, UsageError
 from modelreg.inspect import Inspector
 from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, check_metadata
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
@@ -97,7 +100,7 @@ class Registry:
         session = Session(settings.database_url.value, pool_size=pool_size)
         try:
             migrate.require_current(session, create=create)
-            return cls(settings, _open_store(settings, session, create=create), session)
+            return cls(settings, open_store_of(Index(session), settings.storage_url.value, create=create), session)
         except BaseException:
             session.close()
             raise
@@ -361,6 +364,19 @@ class Registry:
             return preview(self.store, self._leases)
         return sweep(self.store, self._leases, self.settings.user.value)
 
+    def fsck(self, *, share: float = 0.0, progress: Progress | None = None) -> Checked:
+        """Compare rows, manifests and blobs with each other, and read ``share`` (0 to 1) of the blobs to the end."""
+        return check(self.store, self._index, self._leases, share=share, progress=progress)
+
+    def heal(
+        self, checked: Checked, places: Iterable[str] = (), *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Healed:
+        """Mend what ``fsck`` found: rows from their manifests, blobs from stores and pulled folders at ``places``."""
+        if dry_run:
+            return rehearse_healing(checked, places)
+        user = self.settings.user.value
+        return heal(checked, self.store, self._index, self._leases, user, places, progress=progress)
+
     def judge(
         self, reference: str, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]
     ) -> tuple[IndexEntry, Judgement]:
@@ -373,17 +389,6 @@ class Registry:
             with contextlib.suppress(BlobMissingError):
                 data = self.store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
         return entry, verify(Evidence(entry.digest, data, entry), policy, target)
-
-
-def _open_store(settings: Settings, session: Session, *, create: bool) -> Store:
-    try:
-        return open_store(settings.storage_url.value, create=False)
-    except StoreAbsentError as error:
-        if not create:
-            raise
-        if not Index(session).is_empty():
-            raise StoreAbsentError(error.place, is_expected=True) from None
-    return open_store(settings.storage_url.value)
 
 
 def default_name(path: Path) -> str:

@@ -27,24 +27,24 @@ def sweep(store: Store, leases: Leases, user: str) -> Swept:
             lease.require_living()  # a push may have what a dead sweep condemned
             store.delete(sha256)
         lease.reprieve()
-        for leftover in _abandoned(sentence, staged):
+        for leftover in abandoned(sentence, staged):
             store.discard(leftover.name)
     return _swept(sentence, staged, blobs, dry_run=False)
 
 
-def _abandoned(sentence: Sentence, staged: tuple[StagedInfo, ...]) -> tuple[StagedInfo, ...]:
+def abandoned(sentence: Sentence, staged: tuple[StagedInfo, ...]) -> tuple[StagedInfo, ...]:
     """What the dead staged: its lease is there before the first byte, and ``staged`` was listed before the leases."""
     owners = {info.id for info in sentence.living} | sentence.leased
     return tuple(info for info in staged if info.owner not in owners)
 
 
 def _swept(sentence: Sentence, staged: tuple[StagedInfo, ...], blobs: tuple[BlobInfo, ...], *, dry_run: bool) -> Swept:
-    abandoned = _abandoned(sentence, staged)
+    leftovers = abandoned(sentence, staged)
     sizes = [blob.size_bytes for blob in blobs if blob.sha256 in sentence.blobs]
     return Swept(
         blobs=tuple(sorted(sentence.blobs)),
-        leftovers=len(abandoned),
-        size_bytes=sum(sizes) + sum(info.size_bytes for info in abandoned),
+        leftovers=len(leftovers),
+        size_bytes=sum(sizes) + sum(info.size_bytes for info in leftovers),
         kept=sum(1 for blob in blobs if blob.sha256 not in sentence.blobs),
         dry_run=dry_run,
         leases=tuple(LeaseHolder(info.id, info.holder, info.begun_at, info.blobs) for info in sentence.living),

@@ -104,6 +104,29 @@ class Index:
         with self._session.reading() as connection:
             return connection.execute(sa.select(versions.c.id).limit(1)).first() is None
 
+    def stray_aliases(self) -> tuple[tuple[str, str], ...]:
+        """Model and alias of each alias that points at no version of its model."""
+        pointing = aliases.join(models, aliases.c.model_id == models.c.id)
+        own = sa.select(versions.c.id).where(versions.c.model_id == aliases.c.model_id)
+        query = sa.select(models.c.name, aliases.c.alias).select_from(pointing)
+        query = query.where(aliases.c.version_id.not_in(own)).order_by(models.c.name, aliases.c.alias)
+        with self._session.reading() as connection:
+            return tuple((name, alias) for name, alias in connection.execute(query))
+
+    def stray_rows(self) -> dict[str, int]:
+        """How many rows of each table belong to nothing, which only a foreign hand can do."""
+        belongs = {
+            versions: versions.c.model_id.not_in(sa.select(models.c.id)),
+            files: files.c.version_id.not_in(sa.select(versions.c.id)),
+            aliases: aliases.c.model_id.not_in(sa.select(models.c.id)),
+        }
+        with self._session.reading() as connection:
+            counts = {
+                table.name: connection.execute(sa.select(sa.func.count()).select_from(table).where(stray)).scalar_one()
+                for table, stray in belongs.items()
+            }
+        return {name: count for name, count in counts.items() if count}
+
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """The names of all models that start with ``prefix``, sorted."""
         # Not LIKE, which takes no notice of case on SQLite.

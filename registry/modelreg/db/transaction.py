@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from modelreg.db.schema import aliases, condemned, files, leases, models, versions
+from modelreg.db.postgresql import Lock, lock
+from modelreg.db.schema import aliases, condemned, files, leases, models, registry, versions
 from modelreg.errors import CondemnedError, ConflictError, NotFoundError
 from modelreg.manifest import IndexEntry, Manifest
+
+_TOLD = ("created_at", "pushed_by", "container", "keras_version", "size_bytes")
+"""The columns of a version, besides what names it, that its manifest tells."""
+
+
+def _told(entry: IndexEntry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in _TOLD}
 
 
 class Transaction:
@@ -62,28 +70,60 @@ class Transaction:
 
     def add(self, manifest: Manifest, digest: str) -> None:
         """Index a version whose manifest is stored under ``digest``."""
-        row = IndexEntry.of(manifest, digest)
+        self.add_entry(IndexEntry.of(manifest, digest))
+
+    def add_entry(self, entry: IndexEntry) -> None:
+        """Index a version of a model whose row is there."""
         version_id = self._connection.execute(
             versions.insert()
-            .values(
-                model_id=self._model_id(manifest.model),
-                version=row.version,
-                digest=row.digest,
-                created_at=row.created_at,
-                pushed_by=row.pushed_by,
-                container=row.container,
-                keras_version=row.keras_version,
-                size_bytes=row.size_bytes,
-            )
+            .values(model_id=self._model_id(entry.model), version=entry.version, digest=entry.digest, **_told(entry))
             .returning(versions.c.id)
         ).scalar_one()
+        self._add_files(version_id, entry)
+
+    def _add_files(self, version_id: int, entry: IndexEntry) -> None:
         self._connection.execute(
             files.insert(),
             [
                 {"version_id": version_id, "path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
-                for file in row.files
+                for file in entry.files
             ],
         )
+
+    def rewrite(self, entry: IndexEntry) -> bool:
+        """Let the rows of a version say what its manifest does; ``False`` if it is not there under that digest.
+
+        Its name, number, digest, aliases and withdrawal stay.
+        """
+        query = sa.select(versions.c.id).where(
+            versions.c.model_id == self._model_id(entry.model),
+            versions.c.version == entry.version,
+            versions.c.digest == entry.digest,
+        )
+        version_id = self._connection.execute(query).scalar()
+        if version_id is None:
+            return False
+        self._connection.execute(versions.update().where(versions.c.id == version_id).values(**_told(entry)))
+        self._connection.execute(files.delete().where(files.c.version_id == version_id))
+        self._add_files(version_id, entry)
+        return True
+
+    def versions_of(self, model: str) -> dict[int, str]:
+        """The digest of each version of ``model``, whose row is locked if it is there."""
+        query = sa.select(versions.c.version, versions.c.digest).where(versions.c.model_id == self._find_model(model))
+        return {row.version: row.digest for row in self._connection.execute(query)}
+
+    def is_empty(self) -> bool:
+        """Whether there is no version of anything."""
+        return self._connection.execute(sa.select(versions.c.id).limit(1)).first() is None
+
+    def set_registry_id(self, registry_id: str, now: str) -> bool:
+        """Give a registry that has no identity yet this one; ``False`` if it has another."""
+        lock(self._connection, Lock.REGISTRY)
+        found = self._connection.execute(sa.select(registry.c.id)).scalar()
+        if found is None:
+            self._connection.execute(registry.insert().values(id=registry_id, created_at=now))
+        return found in (None, registry_id)
 
     def alias_target(self, model: str, alias: str) -> int | None:
         """The version that ``alias`` points at, the model's row locked."""
@@ -115,6 +155,14 @@ class Transaction:
 
     def _remove_alias(self, model_id: int, alias: str) -> None:
         self._connection.execute(aliases.delete().where(aliases.c.model_id == model_id, aliases.c.alias == alias))
+
+    def remove_dangling_alias(self, model: str, alias: str) -> bool:
+        """Remove an alias that points at no version of its model; ``False`` if it points at one, or is gone."""
+        query = sa.select(models.c.id).where(models.c.name == model)
+        here = (aliases.c.model_id == query.scalar_subquery()) & (aliases.c.alias == alias)
+        own = sa.select(versions.c.id).where(versions.c.model_id == aliases.c.model_id)
+        removed = self._connection.execute(aliases.delete().where(here, aliases.c.version_id.not_in(own)))
+        return removed.rowcount == 1
 
     def withdraw(self, model: str, version: int, reason: str, now: str) -> None:
         """Mark a version withdrawn; raises ``ConflictError`` if it is already."""

@@ -10,6 +10,7 @@ Invariant: a name under ``blobs`` appears by rename of a complete, fsynced file 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -178,6 +179,10 @@ class LocalStore:
         try:
             transfer(Descriptor(descriptor), digest)
         except (ChunkMismatchError, SizeChangedError):
+            return False
+        except OSError as error:
+            if error.errno != errno.EIO:  # a sector that cannot be read holds no blob
+                raise
             return False
         finally:
             os.close(descriptor)

@@ -1,0 +1,131 @@
+"""Manifests as they lie in a store: hostile until their digest and their grammar were checked.
+
+Invariants: the size is bounded before anything is read; the SHA-256 is checked before anything is parsed; a manifest is
+found in a store only if its bytes are canonical.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from modelreg.digest import sha256_hex
+from modelreg.digest.streams import ATTEMPTS_AGAIN, RANGES_AT_ONCE, Progress
+from modelreg.errors import BlobMissingError, DocumentError
+from modelreg.manifest import STATEMENT_TYPE, Manifest, parse_manifest
+from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, canonical_json, parse_json
+from modelreg.store.base import BlobInfo, Store
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+BEGINNING = b'{"_type":"' + STATEMENT_TYPE.encode() + b'","predicate":{'
+"""How every manifest begins, since its keys are sorted: what begins otherwise is a file of a model."""
+READ_AT_ONCE_BYTES = 256 * 1024
+"""Up to here one request for the whole blob costs less than one for its beginning and another for the rest."""
+
+
+class WrongBytesError(Exception):
+    """The bytes under a digest are not those that the digest is of; ``data`` is what came last."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(f"{len(data):,} bytes of another digest")
+        self.data = data
+
+
+def read_manifest_bytes(store: Store, sha256: str) -> bytes:
+    """The bytes under ``sha256``, which are its own.
+
+    Raises ``BlobMissingError``, ``StoreError``, and ``WrongBytesError`` for other bytes; a store over a network, which
+    may lie once, is asked again before.
+    """
+    data = b""
+    for _ in range(1 + (ATTEMPTS_AGAIN if store.properties.is_remote else 0)):
+        data = store.read(sha256, DOCUMENT_SIZE_BYTES_MAX)
+        if sha256_hex(data) == sha256:
+            return data
+    raise WrongBytesError(data)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundManifest:
+    """A blob that begins as a manifest does: the manifest, or why it is none."""
+
+    sha256: str
+    manifest: Manifest | None
+    reason: str = ""
+
+
+def find_manifest(store: Store, blob: BlobInfo) -> FoundManifest | None:
+    """The manifest that ``blob`` is; ``None`` for what is none or went meanwhile."""
+    if not len(BEGINNING) < blob.size_bytes <= DOCUMENT_SIZE_BYTES_MAX:
+        return None
+    try:
+        if blob.size_bytes > READ_AT_ONCE_BYTES and not _begins_as_manifest(store, blob.sha256):
+            return None
+        data = read_manifest_bytes(store, blob.sha256)
+    except BlobMissingError:
+        return None
+    except WrongBytesError as error:
+        is_one = error.data.startswith(BEGINNING)
+        return FoundManifest(blob.sha256, None, "its bytes are not those of its digest") if is_one else None
+    if not data.startswith(BEGINNING):
+        return None
+    try:
+        if canonical_json(parse_json(data, what="the manifest")) != data:
+            return FoundManifest(blob.sha256, None, "its bytes are not canonical")
+        return FoundManifest(blob.sha256, parse_manifest(data))
+    except DocumentError as error:
+        return FoundManifest(blob.sha256, None, error.message)
+
+
+def _begins_as_manifest(store: Store, sha256: str) -> bool:
+    view = memoryview(bytearray(len(BEGINNING)))
+    with contextlib.closing(store.open(sha256)) as blob:
+        return blob.read_into(view, 0) == len(view) and bytes(view) == BEGINNING
+
+
+def find_manifests(
+    store: Store,
+    blobs: Iterable[BlobInfo],
+    progress: Progress | None = None,
+    *,
+    keep: Callable[[FoundManifest], Made],
+) -> Iterator[Made]:
+    """What ``keep`` makes of every manifest among ``blobs``, in their order, several at once.
+
+    ``progress`` counts the bytes of all blobs, as if each was read to its end.
+    """
+
+    def find(blob: BlobInfo) -> Made | None:
+        found = find_manifest(store, blob)
+        if progress:
+            progress(blob.size_bytes)
+        return None if found is None else keep(found)
+
+    return (found for found in at_once(store, find, blobs) if found is not None)
+
+
+def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    """``work`` done on each of ``given`` by several threads, as many as suit the store; results in order.
+
+    Never more than a few results wait to be taken, so that memory does not grow with the registry.
+    """
+    count = RANGES_AT_ONCE if store.properties.is_remote else os.cpu_count() or 1
+    source = iter(given)
+    with ThreadPoolExecutor(count, thread_name_prefix="modelreg-care") as pool:
+        waiting = [pool.submit(work, one) for one in islice(source, 4 * count)]
+        try:
+            while waiting:
+                made = waiting.pop(0).result()
+                waiting += [pool.submit(work, one) for one in islice(source, 1)]
+                yield made
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise

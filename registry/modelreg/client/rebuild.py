@@ -1,0 +1,273 @@
+"""The database made again from the manifests in the store, which are the truth.
+
+One transaction writes everything, so a rebuild that was stopped has written nothing.  It runs under a lease that names
+every blob it relies on, and looks at the store once more after that, so no sweep takes what it lists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelreg.client.care import Loss, LossKind, Rebuilt
+from modelreg.client.lineage import Candidate, Lineage, decide
+from modelreg.client.manifests import FoundManifest, find_manifests
+from modelreg.client.stores import open_store
+from modelreg.errors import BlobMissingError, ConflictError, UsageError
+from modelreg.manifest import IndexEntry, Manifest
+from modelreg.store.base import BlobInfo, Store
+
+if TYPE_CHECKING:
+    from modelreg.client.saved_state import SavedVersion
+    from modelreg.config import Settings
+    from modelreg.db.leases import Leases
+    from modelreg.db.records import Index
+    from modelreg.db.session import Session
+    from modelreg.db.transaction import Transaction
+    from modelreg.digest.streams import Progress
+
+REGISTRY_ID_LENGTH = 36
+_BIGINT_MAX = 2**63 - 1
+SHOWN_MAX = 3
+
+
+def rebuild_database(
+    settings: Settings,
+    *,
+    add: bool = False,
+    take: Iterable[str] = (),
+    state: str | Path | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """List every version whose manifest is in the store, in the database that ``settings`` name, made if need be.
+
+    With ``add`` the database may list versions, which stay as they are.  ``take`` are digests that decide where two
+    manifests claim one version.  ``state`` is a kept ``modelreg list --limit 0 --json``, whose aliases and withdrawals
+    are restored: no manifest has those.  Raises ``ConflictError`` for a database that lists versions, ``StoreError``
+    for a store that is absent or cannot be read, ``UsageError`` for a ``state`` that is no such listing.
+    """
+    from modelreg.client.saved_state import read_saved_state
+    from modelreg.db import migrate
+    from modelreg.db.leases import Leases
+    from modelreg.db.records import Index
+    from modelreg.db.session import Session
+
+    saved = read_saved_state(Path(state)) if state is not None else ()
+    taken = frozenset(digest.removeprefix("sha256:") for digest in take)
+    store = open_store(settings.storage_url.value, create=False)
+    with contextlib.closing(Session(settings.database_url.value)) as session:
+        is_absent = migrate.status(session).found is None
+        if not (dry_run and is_absent):
+            migrate.require_current(session)
+        index = Index(session)
+        if not is_absent and not add and not index.is_empty():
+            raise _not_empty(session)
+        work = _Rebuilding(store, taken, saved, add=add, progress=progress)
+        if dry_run:
+            return work.rehearse({} if is_absent else _listed(index))
+        return work.run(index, Leases(session), session, settings.user.value)
+
+
+def _not_empty(session: Session) -> ConflictError:
+    return ConflictError(
+        f"the database {session.shown_url} lists versions already; nothing was changed",
+        hint="--add adds what it lacks and leaves the rest; --database names another, empty one",
+    )
+
+
+def _listed(index: Index) -> Mapping[str, dict[int, str]]:
+    found: dict[str, dict[int, str]] = {}
+    for entry in index.versions():
+        found.setdefault(entry.model, {})[entry.version] = entry.digest
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Surveyed:
+    """What the store holds: its blobs, and the manifests among them by model."""
+
+    blobs: Mapping[str, BlobInfo]
+    candidates: Mapping[str, list[Candidate]]
+    losses: tuple[Loss, ...]
+
+    @property
+    def manifests(self) -> int:
+        return sum(map(len, self.candidates.values()))
+
+    def relied_on(self) -> set[str]:
+        """Every blob that a version would need, and that is there."""
+        entries = [candidate.entry for found in self.candidates.values() for candidate in found]
+        named = {entry.digest for entry in entries} | {file.sha256 for entry in entries for file in entry.files}
+        return named & self.blobs.keys()
+
+
+class _Rebuilding:
+    """One rebuild."""
+
+    def __init__(
+        self,
+        store: Store,
+        taken: frozenset[str],
+        saved: tuple[SavedVersion, ...],
+        *,
+        add: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._store = store
+        self._taken = taken
+        self._saved = saved
+        self._add = add
+        self._progress = progress
+        self._last: tuple[Rebuilt, IndexEntry] | None = None
+
+    def rehearse(self, listed: Mapping[str, dict[int, str]]) -> Rebuilt:
+        """What would be written beside what ``listed`` has; aliases and withdrawals are not looked at."""
+        surveyed = self._survey()
+        lineages = self._lineages(surveyed, lambda model: listed.get(model, {}))
+        return replace(self._told(surveyed, lineages), dry_run=True)
+
+    def run(self, index: Index, leases: Leases, session: Session, user: str) -> Rebuilt:
+        """Write it."""
+        from modelreg.client.claim import Claim, holder
+
+        with Claim(index, leases, self._store, holder(user, "db rebuild")) as claimed:
+            surveyed = self._survey()
+            claimed.protect(surveyed.relied_on())
+            surveyed = self._still_there(surveyed)
+            return claimed.commit(lambda transaction: self._write(transaction, surveyed, session), self._written)
+
+    def _survey(self) -> _Surveyed:
+        blobs = {blob.sha256: blob for blob in self._store.blobs()}
+        found = list(find_manifests(self._store, blobs.values(), self._progress, keep=_kept))
+        candidates = [one for one in found if isinstance(one, Candidate)]
+        self._require_taken(candidates)
+        files = {file.sha256 for one in candidates for file in one.entry.files}
+        by_model: dict[str, list[Candidate]] = {}
+        for one in candidates:
+            by_model.setdefault(one.entry.model, []).append(replace(one, is_file=one.entry.digest in files))
+        return _Surveyed(blobs, by_model, tuple(one for one in found if isinstance(one, Loss)))
+
+    def _require_taken(self, candidates: list[Candidate]) -> None:
+        unknown = sorted(self._taken - {one.entry.digest for one in candidates})
+        if unknown:
+            raise UsageError(
+                f"--take {unknown[0][:80]!r} is no manifest in the store", hint="modelreg db rebuild --dry-run"
+            )
+
+    def _still_there(self, surveyed: _Surveyed) -> _Surveyed:
+        """The same without what a sweep had taken before the lease named it."""
+        blobs = {blob.sha256: blob for blob in self._store.blobs()}
+        candidates = {
+            model: [one for one in found if one.entry.digest in blobs] for model, found in surveyed.candidates.items()
+        }
+        return replace(surveyed, blobs=blobs, candidates=candidates)
+
+    def _lineages(self, surveyed: _Surveyed, pinned: Callable[[str], Mapping[int, str]]) -> dict[str, Lineage]:
+        return {
+            model: decide(model, surveyed.candidates[model], pinned(model), self._taken)
+            for model in sorted(surveyed.candidates)
+        }
+
+    def _write(self, transaction: Transaction, surveyed: _Surveyed, session: Session) -> Rebuilt:
+        from modelreg.client.claim import utc_now
+        from modelreg.client.saved_state import restore_state
+
+        if not self._add and not transaction.is_empty():
+            raise _not_empty(session)
+        now = utc_now()
+        lineages = self._lineages(surveyed, transaction.versions_of)
+        for model, lineage in lineages.items():
+            if lineage.chosen:
+                transaction.next_version(model)  # makes the model's row
+            for one in reversed(lineage.chosen):
+                transaction.add_entry(one.entry)
+        told = self._told(surveyed, lineages)
+        if told.registry is not None:
+            transaction.set_registry_id(told.registry, now)
+        restored = restore_state(transaction, self._saved, now)
+        told = replace(
+            told,
+            aliases=restored.aliases,
+            withdrawals=restored.withdrawals,
+            losses=told.losses + restored.losses,
+        )
+        added = [one.entry for lineage in lineages.values() for one in lineage.chosen]
+        self._last = (told, added[-1]) if added else None
+        return told
+
+    def _written(self, transaction: Transaction) -> Rebuilt | None:
+        """What was told of a transaction of unknown outcome, if it was committed."""
+        if self._last is None or not transaction.has_version(self._last[1].model, self._last[1].digest):
+            return None
+        return self._last[0]
+
+    def _told(self, surveyed: _Surveyed, lineages: Mapping[str, Lineage]) -> Rebuilt:
+        chosen = [one for lineage in lineages.values() for one in reversed(lineage.chosen)]
+        unnamed = [one.entry.digest for lineage in lineages.values() for one in lineage.unnamed]
+        identities = Counter(one.registry for one in chosen if len(one.registry) <= REGISTRY_ID_LENGTH)
+        ranked = sorted(identities.items(), key=lambda item: (-item[1], item[0]))
+        named = {one.previous for one in chosen}
+        return Rebuilt(
+            registry=ranked[0][0] if ranked else None,
+            blobs=len(surveyed.blobs),
+            manifests=surveyed.manifests,
+            models=sum(1 for lineage in lineages.values() if lineage.chosen),
+            added=tuple(_name(one.entry) for one in chosen),
+            known=sum(lineage.known for lineage in lineages.values()),
+            newest=tuple(_name(one.entry) for one in chosen if one.entry.digest not in named),
+            unnamed=tuple(unnamed),
+            losses=(
+                *surveyed.losses,
+                *(loss for lineage in lineages.values() for loss in lineage.losses),
+                *(loss for one in chosen for loss in self._missing(one.entry, surveyed)),
+            ),
+            foreign=tuple(ranked[1:]),
+        )
+
+    def _missing(self, entry: IndexEntry, surveyed: _Surveyed) -> list[Loss]:
+        missing = [file for file in entry.files if not self._is_there(file.sha256, file.size_bytes, surveyed)]
+        if not missing:
+            return []
+        shown = ", ".join(f"{file.path} (sha256:{file.sha256})" for file in missing[:SHOWN_MAX])
+        more = f" and {len(missing) - SHOWN_MAX} more" if len(missing) > SHOWN_MAX else ""
+        what = f"{_name(entry)}: the store does not hold the right number of bytes of {shown}{more}"
+        return [Loss(LossKind.MISSING_BLOB, what, (_name(entry),), (), "modelreg fsck --repair --from ...")]
+
+    def _is_there(self, sha256: str, size_bytes: int, surveyed: _Surveyed) -> bool:
+        if sha256 in surveyed.blobs:
+            return surveyed.blobs[sha256].size_bytes == size_bytes
+        try:  # a listing may be stale
+            with contextlib.closing(self._store.open(sha256)) as blob:
+                return blob.size_bytes == size_bytes
+        except BlobMissingError:
+            return False
+
+
+def _name(entry: IndexEntry) -> str:
+    return f"{entry.model}:{entry.version}"
+
+
+def _kept(found: FoundManifest) -> Candidate | Loss:
+    """What is to be remembered of a manifest, which can be long."""
+    if found.manifest is None:
+        return _bad(found.sha256, found.reason)
+    entry = IndexEntry.of(found.manifest, found.sha256)
+    if not _fits(found.manifest, entry):
+        return _bad(found.sha256, "it says what no push can have written")
+    return Candidate(entry, found.manifest.previous, found.manifest.registry)
+
+
+def _fits(manifest: Manifest, entry: IndexEntry) -> bool:
+    """Whether both databases can hold it: PostgreSQL takes no NUL, and neither more than 64 bits."""
+    texts = (manifest.registry, entry.pushed_by, entry.keras_version or "")
+    return not any("\x00" in text for text in texts) and entry.size_bytes <= _BIGINT_MAX
+
+
+def _bad(sha256: str, reason: str) -> Loss:
+    what = f"blob sha256:{sha256} begins as a manifest and is none that can be listed: {reason}"
+    return Loss(LossKind.BAD_MANIFEST, what, (), (sha256,), "modelreg show of what should be there")
