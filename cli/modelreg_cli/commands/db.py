@@ -120,13 +120,13 @@ def rebuild(
             "foreign_registries": [{"registry": name, "versions": count} for name, count in rebuilt.foreign],
             "dry_run": rebuilt.dry_run,
         },
-        blocks=(Lines(tuple(_rebuilt_lines(url, rebuilt, is_state_given=state is not None))),),
+        blocks=(Lines(tuple(_rebuilt_lines(url, rebuilt, state))),),
         quiet=rebuilt.added,
         exit_status=CORRUPT if rebuilt.losses else 0,
     )
 
 
-def _rebuilt_lines(url: str, rebuilt: Rebuilt, *, is_state_given: bool) -> list[str]:
+def _rebuilt_lines(url: str, rebuilt: Rebuilt, state: str | None) -> list[str]:
     lines = []
     for loss in rebuilt.losses:
         lines += [f"{loss.kind.value}: {loss.message}", *([f"    fix: {loss.fix}"] if loss.fix else [])]
@@ -142,10 +142,10 @@ def _rebuilt_lines(url: str, rebuilt: Rebuilt, *, is_state_given: bool) -> list[
     if rebuilt.newest:
         newest = counted(len(rebuilt.newest), "newest version")
         lines.append(f"info: {newest} cannot be told from a push that died right before its commit")
-    if is_state_given and not rebuilt.dry_run:
-        lines.append(f"restored from the kept listing: aliases {rebuilt.aliases:,}, withdrawals {rebuilt.withdrawals:,}")
-    elif not is_state_given:
-        lines.append("NOT restored: aliases and withdrawals, which no manifest tells; --state FILE takes a kept listing")
+    if state and not rebuilt.dry_run:
+        lines.append(f"restored from {state}: aliases {rebuilt.aliases:,}, withdrawals {rebuilt.withdrawals:,}")
+    elif not state:
+        lines.append("NOT restored: aliases and withdrawals, which no manifest tells; --state FILE does")
     return lines
 
 

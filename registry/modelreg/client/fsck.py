@@ -50,6 +50,7 @@ def check(
     for row in at_once(store, checking.read_row, rows):
         checking.take(row)
         histories.setdefault(row.entry.model, []).append(row)
+    checking.merge_needs()
     problems = [*checking.problems, *checking.blob_problems()]
     read_blobs, read_bytes, found = checking.read_blobs(share)
     problems += found
@@ -124,6 +125,14 @@ class _Checking:
         self.problems += row.problems
         for path, need in row.needs:
             self.needs.setdefault(need, {}).setdefault(row.name, path)
+
+    def merge_needs(self) -> None:
+        """What a row needs whose manifest is damaged is mostly what an intact manifest needs too, and knows better."""
+        known = {(need.sha256, need.size_bytes): need for need in self.needs if need.digest is not None}
+        for need in [need for need in self.needs if need.digest is None]:
+            better = known.get((need.sha256, need.size_bytes))
+            if better is not None:
+                self.needs[better] = self.needs.pop(need) | self.needs[better]
 
     def _manifest(self, entry: IndexEntry) -> tuple[Manifest | None, Problem | None]:
         name, need = f"{entry.model}:{entry.version}", Need(entry.digest)

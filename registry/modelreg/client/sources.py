@@ -16,7 +16,7 @@ from modelreg.client.fetch import MANIFEST_NAME
 from modelreg.client.folder import is_pulled_folder, read_kept_manifest
 from modelreg.client.stores import open_store
 from modelreg.digest.streams import Descriptor
-from modelreg.errors import BlobMissingError, StoreAbsentError, UsageError
+from modelreg.errors import BlobMissingError, UsageError
 from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, manifest_digest, parse_manifest
 from modelreg.masking import masked
 from modelreg.store.base import BlobReader
@@ -44,9 +44,8 @@ def open_source(place: str) -> Source:
     folder = Path(place)
     if is_pulled_folder(folder):
         return PulledFolder(folder)
-    if folder.is_dir():
-        with contextlib.suppress(StoreAbsentError):
-            return open_store(f"file://{folder.absolute()}", create=False)
+    if (folder / "format").is_file():
+        return open_store(f"file://{folder.absolute()}", create=False)
     raise UsageError(
         f"{masked(place)!r} is neither a store nor a folder that modelreg pulled",
         hint="--from s3://BUCKET/PREFIX, --from FOLDER of a store, or --from FOLDER of a pull",

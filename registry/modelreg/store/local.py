@@ -31,6 +31,8 @@ from modelreg.files import advice_on, clone_file, fsync_folder, large_sink, make
 from modelreg.store.base import BlobInfo, StagedInfo, StoreProperties
 
 FORMAT = "modelreg-store 1\n"
+_HOLDS_NO_BLOB = (errno.ENOENT, errno.ELOOP, errno.EIO)
+"""Nothing is there, or a link, or a sector that cannot be read: none is a blob that could stay."""
 
 
 class _StagedFile:
@@ -146,8 +148,11 @@ class LocalStore:
 
     def _holds(self, target: Path, data: bytes) -> bool:
         try:
-            return target.stat().st_size == len(data) and target.read_bytes() == data
-        except FileNotFoundError:
+            status = target.lstat()
+            return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and target.read_bytes() == data
+        except OSError as error:
+            if error.errno not in _HOLDS_NO_BLOB:
+                raise
             return False
 
     def _write_durably(self, target: Path, data: bytes, owner: str) -> None:
@@ -173,15 +178,17 @@ class LocalStore:
 
     def _is_intact(self, target: Path, digest: BlobDigest) -> bool:
         try:
-            descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+            descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in _HOLDS_NO_BLOB:
+                raise
             return False
         try:
             transfer(Descriptor(descriptor), digest)
         except (ChunkMismatchError, SizeChangedError):
             return False
         except OSError as error:
-            if error.errno != errno.EIO:  # a sector that cannot be read holds no blob
+            if error.errno not in _HOLDS_NO_BLOB:
                 raise
             return False
         finally:
