@@ -198,6 +198,27 @@ def test_nobody_is_asked_where_nobody_can_answer(
     assert registry.fsck().problems[0].kind is ProblemKind.MISSING_BLOB
 
 
+def test_a_sweep_beside_a_healing_takes_nothing_that_it_needs(registry: Registry, tmp_path: Path) -> None:
+    """Claim: what only a damaged row hides from a sweep is under the healing's lease until the row is mended."""
+    known = fill(registry, 3)
+    copied_store(registry, tmp_path / "second")
+    with registry._index.transaction() as transaction:
+        transaction._connection.exec_driver_sql("DELETE FROM files WHERE path = 'a.h5'")
+    bad = registry.resolve("model0:1").files[0].sha256
+    overwrite(registry, bad, flipped(known[bad]))
+    swept = []
+
+    def sweep_meanwhile(_: int) -> None:
+        with Registry.open(settings=registry.settings) as other:
+            swept.extend([other.gc()])
+
+    checked = registry.fsck(share=1.0)
+    assert len(registry.gc(dry_run=True).blobs) == 6
+    assert registry.heal(checked, [str(tmp_path / "second")], progress=sweep_meanwhile).is_whole
+    assert [(found.blobs, len(found.leases)) for found in swept] == [((), 1)]
+    assert registry.fsck(share=1.0).is_clean
+
+
 HEALER = """
 import sys
 from modelreg import Registry

@@ -91,7 +91,10 @@ def fsck(
 def _question(checked: Checked) -> str:
     blobs = sum(1 for problem in checked.healable if problem.need is not None)
     rows = len(checked.healable) - blobs
-    return f"Replace {counted(blobs, 'blob')} where good bytes are found, and rewrite {counted(rows, 'row')}?"
+    replaced = f"replace {counted(blobs, 'blob')} by verified bytes" if blobs else ""
+    rewritten = f"rewrite {counted(rows, 'row')}" if rows else ""
+    question = " and ".join(filter(None, (replaced, rewritten)))
+    return f"{question.capitalize()}?"
 
 
 def _left(checked: Checked, healed: Healed | None) -> tuple[Problem, ...]:

@@ -1,7 +1,7 @@
 """The database made again from the manifests in the store, which are the truth.
 
 One transaction writes everything, so a rebuild that was stopped has written nothing.  It runs under a lease that names
-every blob it relies on, and looks at the store once more after that, so no sweep takes what it lists.
+every blob of the store, and looks once more which are there before it reads any, so no sweep takes what it lists.
 """
 
 from __future__ import annotations
@@ -99,12 +99,6 @@ class _Surveyed:
     def manifests(self) -> int:
         return sum(map(len, self.candidates.values()))
 
-    def relied_on(self) -> set[str]:
-        """Every blob that a version would need, and that is there."""
-        entries = [candidate.entry for found in self.candidates.values() for candidate in found]
-        named = {entry.digest for entry in entries} | {file.sha256 for entry in entries for file in entry.files}
-        return named & self.blobs.keys()
-
 
 class _Rebuilding:
     """One rebuild."""
@@ -127,7 +121,7 @@ class _Rebuilding:
 
     def rehearse(self, listed: Mapping[str, dict[int, str]]) -> Rebuilt:
         """What would be written beside what ``listed`` has; aliases and withdrawals are not looked at."""
-        surveyed = self._survey()
+        surveyed = self._survey(self._listed())
         lineages = self._lineages(surveyed, lambda model: listed.get(model, {}))
         return replace(self._told(surveyed, lineages), dry_run=True)
 
@@ -136,13 +130,16 @@ class _Rebuilding:
         from modelreg.client.claim import Claim, holder
 
         with Claim(index, leases, self._store, holder(user, "db rebuild")) as claimed:
-            surveyed = self._survey()
-            claimed.protect(surveyed.relied_on())
-            surveyed = self._still_there(surveyed)
+            listed = self._listed()
+            claimed.protect(listed)
+            there = self._listed()  # a sweep may have been at work before the lease named them
+            surveyed = self._survey({sha256: blob for sha256, blob in there.items() if sha256 in listed})
             return claimed.commit(lambda transaction: self._write(transaction, surveyed, session), self._written)
 
-    def _survey(self) -> _Surveyed:
-        blobs = {blob.sha256: blob for blob in self._store.blobs()}
+    def _listed(self) -> dict[str, BlobInfo]:
+        return {blob.sha256: blob for blob in self._store.blobs()}
+
+    def _survey(self, blobs: Mapping[str, BlobInfo]) -> _Surveyed:
         found = list(find_manifests(self._store, blobs.values(), self._progress, keep=_kept))
         candidates = [one for one in found if isinstance(one, Candidate)]
         self._require_taken(candidates)
@@ -159,14 +156,6 @@ class _Rebuilding:
                 f"--take {unknown[0][:80]!r} is no manifest in the store", hint="modelreg db rebuild --dry-run"
             )
 
-    def _still_there(self, surveyed: _Surveyed) -> _Surveyed:
-        """The same without what a sweep had taken before the lease named it."""
-        blobs = {blob.sha256: blob for blob in self._store.blobs()}
-        candidates = {
-            model: [one for one in found if one.entry.digest in blobs] for model, found in surveyed.candidates.items()
-        }
-        return replace(surveyed, blobs=blobs, candidates=candidates)
-
     def _lineages(self, surveyed: _Surveyed, pinned: Callable[[str], Mapping[int, str]]) -> dict[str, Lineage]:
         return {
             model: decide(model, surveyed.candidates[model], pinned(model), self._taken)
@@ -180,12 +169,11 @@ class _Rebuilding:
         if not self._add and not transaction.is_empty():
             raise _not_empty(session)
         now = utc_now()
-        lineages = self._lineages(surveyed, transaction.versions_of)
+        lineages = self._lineages(surveyed, transaction.versions_of if self._add else lambda _: {})
         for model, lineage in lineages.items():
             if lineage.chosen:
                 transaction.next_version(model)  # makes the model's row
-            for one in reversed(lineage.chosen):
-                transaction.add_entry(one.entry)
+                transaction.add_entries(model, [one.entry for one in reversed(lineage.chosen)])
         told = self._told(surveyed, lineages)
         if told.registry is not None:
             transaction.set_registry_id(told.registry, now)

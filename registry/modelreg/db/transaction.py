@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
@@ -11,6 +13,8 @@ from modelreg.manifest import IndexEntry, Manifest
 
 _TOLD = ("created_at", "pushed_by", "container", "keras_version", "size_bytes")
 """The columns of a version, besides what names it, that its manifest tells."""
+_ROWS_MAX = 500
+"""Versions that are written and asked for at once: SQLite of old took no more than 999 variables."""
 
 
 def _told(entry: IndexEntry) -> dict[str, object]:
@@ -70,22 +74,30 @@ class Transaction:
 
     def add(self, manifest: Manifest, digest: str) -> None:
         """Index a version whose manifest is stored under ``digest``."""
-        self.add_entry(IndexEntry.of(manifest, digest))
+        self.add_entries(manifest.model, [IndexEntry.of(manifest, digest)])
 
-    def add_entry(self, entry: IndexEntry) -> None:
-        """Index a version of a model whose row is there."""
-        version_id = self._connection.execute(
-            versions.insert()
-            .values(model_id=self._model_id(entry.model), version=entry.version, digest=entry.digest, **_told(entry))
-            .returning(versions.c.id)
-        ).scalar_one()
-        self._add_files(version_id, entry)
+    def add_entries(self, model: str, entries: Sequence[IndexEntry]) -> None:
+        """Index versions of ``model``, whose row is there."""
+        model_id = self._model_id(model)
+        for begin in range(0, len(entries), _ROWS_MAX):
+            page = entries[begin : begin + _ROWS_MAX]
+            rows = [
+                {"model_id": model_id, "version": entry.version, "digest": entry.digest, **_told(entry)}
+                for entry in page
+            ]
+            self._connection.execute(versions.insert(), rows)
+            query = sa.select(versions.c.version, versions.c.id).where(
+                versions.c.model_id == model_id, versions.c.version.in_([entry.version for entry in page])
+            )
+            ids = {row.version: row.id for row in self._connection.execute(query)}
+            self._add_files([(ids[entry.version], entry) for entry in page])
 
-    def _add_files(self, version_id: int, entry: IndexEntry) -> None:
+    def _add_files(self, entries: Iterable[tuple[int, IndexEntry]]) -> None:
         self._connection.execute(
             files.insert(),
             [
                 {"version_id": version_id, "path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
+                for version_id, entry in entries
                 for file in entry.files
             ],
         )
@@ -105,7 +117,7 @@ class Transaction:
             return False
         self._connection.execute(versions.update().where(versions.c.id == version_id).values(**_told(entry)))
         self._connection.execute(files.delete().where(files.c.version_id == version_id))
-        self._add_files(version_id, entry)
+        self._add_files([(version_id, entry)])
         return True
 
     def versions_of(self, model: str) -> dict[int, str]:
