@@ -198,6 +198,36 @@ def test_nobody_is_asked_where_nobody_can_answer(
     assert registry.fsck().problems[0].kind is ProblemKind.MISSING_BLOB
 
 
+def test_rows_are_mended_on_both_databases(database_url: str, tmp_path: Path) -> None:
+    """Claim: columns, files and an alias that leads to another model are told and mended on each database."""
+    with Registry.open(database_url=database_url, storage_url=f"file://{tmp_path}/store") as registry:
+        fill(registry, 3)
+        registry.withdraw("model0:2", "wrong labels")
+        registry.alias("model0:1", "good")
+        before = registry.list()
+        registry.alias("model0:1", "lost")
+        with registry._index.transaction() as transaction:
+            run = transaction._connection.exec_driver_sql
+            run("UPDATE versions SET pushed_by = 'eve', size_bytes = 1 WHERE version = 2")
+            run("DELETE FROM files WHERE path = 'b.h5' AND version_id IN (SELECT id FROM versions WHERE version = 3)")
+            run("UPDATE aliases SET version_id = (SELECT max(id) FROM versions) WHERE alias = 'lost'")
+        checked = registry.fsck(share=1.0)
+        assert [problem.kind.value for problem in checked.problems] == ["dangling-alias"] + ["row-differs"] * 4
+        assert registry.heal(checked).is_whole
+        assert registry.fsck(share=1.0).is_clean
+        assert registry.list() == before
+
+
+def test_a_lost_database_is_no_clean_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Claim: where nothing is listed because the database is gone, fsck says so, and makes none."""
+    with Registry.open(home=tmp_path / "home") as registry:
+        fill(registry, 1)
+    assert main(["fsck", "--home", str(tmp_path / "home"), "--database", f"sqlite:///{tmp_path}/new.db", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["code"], "modelreg db rebuild" in answer["hint"]) == ("schema-revision", True)
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_a_sweep_beside_a_healing_takes_nothing_that_it_needs(registry: Registry, tmp_path: Path) -> None:
     """Claim: what only a damaged row hides from a sweep is under the healing's lease until the row is mended."""
     known = fill(registry, 3)

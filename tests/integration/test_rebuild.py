@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from benchmarks.seed import seed
-from tests.care import commit, fill, overwrite
+from tests.care import blob_path, commit, fill, overwrite
 from tests.conftest import make_manifest
 
 from modelreg import ConflictError, Rebuilt, Registry, Settings, UsageError, load_settings, rebuild_database
@@ -270,6 +270,19 @@ def test_a_forged_manifest_in_the_store_is_told_and_stops_nothing(
     found = rebuild_database(settings_of(database_url, storage_url))
     assert [(loss.kind.value, loss.manifests) for loss in found.losses] == [("bad-manifest", (digest,))]
     assert len(found.added) == 6
+
+
+@pytest.mark.usefixtures("refused_by_rights")
+def test_a_blob_that_cannot_be_read_is_told_and_stops_nothing(registry: Registry, tmp_path: Path) -> None:
+    """Claim: what may be a manifest and cannot be read is a loss by name; the others are listed, and fsck goes on."""
+    digest = registry.resolve("model0:3").digest
+    blob_path(registry, digest).chmod(0)
+    found, again = rebuilt(registry, tmp_path)
+    with again:
+        assert [loss.manifests for loss in found.losses] == [(digest,)]
+        assert "Permission denied" in found.losses[0].message
+        assert len(found.added) == 5
+        assert again.fsck().is_clean
 
 
 def test_a_manifest_that_was_pushed_as_a_model_adds_no_version(registry: Registry, tmp_path: Path) -> None:

@@ -70,8 +70,14 @@ def fsck(
             f"{'--from' if sources else '--dry-run'} says something about --repair, which was not given",
             hint="modelreg fsck --repair ...",
         )
+    settings = invocation.settings()
+    if modelreg.schema_status(settings).found is None:
+        raise modelreg.SchemaRevisionError(
+            f"the database {modelreg.masked(settings.database_url.value)} is empty, so there is nothing to check by",
+            hint="if it was lost: modelreg db rebuild, and no gc before",
+        )
     healed = None
-    with modelreg.Registry.open(settings=invocation.settings(), create=False) as registry:
+    with modelreg.Registry.open(settings=settings, create=False) as registry:
         with progress(invocation.output, "checking", None) as advance:
             checked = registry.fsck(share=share, progress=advance)
         if repair and checked.problems:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from modelreg.digest import sha256_hex
 from modelreg.digest.streams import ATTEMPTS_AGAIN, RANGES_AT_ONCE, Progress
-from modelreg.errors import BlobMissingError, DocumentError
+from modelreg.errors import BlobMissingError, DocumentError, StoreError
 from modelreg.manifest import STATEMENT_TYPE, Manifest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, canonical_json, parse_json
 from modelreg.store.base import BlobInfo, Store
@@ -54,7 +54,7 @@ def read_manifest_bytes(store: Store, sha256: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FoundManifest:
-    """A blob that begins as a manifest does: the manifest, or why it is none."""
+    """A blob that begins as a manifest does, or cannot be read: the manifest, or why there is none."""
 
     sha256: str
     manifest: Manifest | None
@@ -62,7 +62,10 @@ class FoundManifest:
 
 
 def find_manifest(store: Store, blob: BlobInfo) -> FoundManifest | None:
-    """The manifest that ``blob`` is; ``None`` for what is none or went meanwhile."""
+    """The manifest that ``blob`` is; ``None`` for what is none or went meanwhile.
+
+    Raises ``StoreError`` where a store over a network cannot be read; a local file that cannot may be a manifest.
+    """
     if not len(BEGINNING) < blob.size_bytes <= DOCUMENT_SIZE_BYTES_MAX:
         return None
     try:
@@ -74,6 +77,10 @@ def find_manifest(store: Store, blob: BlobInfo) -> FoundManifest | None:
     except WrongBytesError as error:
         is_one = error.data.startswith(BEGINNING)
         return FoundManifest(blob.sha256, None, "its bytes are not those of its digest") if is_one else None
+    except (StoreError, OSError) as error:
+        if store.properties.is_remote:
+            raise
+        return FoundManifest(blob.sha256, None, f"it cannot be read ({error})")
     if not data.startswith(BEGINNING):
         return None
     try:

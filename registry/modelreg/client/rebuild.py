@@ -257,5 +257,6 @@ def _fits(manifest: Manifest, entry: IndexEntry) -> bool:
 
 
 def _bad(sha256: str, reason: str) -> Loss:
-    what = f"blob sha256:{sha256} begins as a manifest and is none that can be listed: {reason}"
-    return Loss(LossKind.BAD_MANIFEST, what, (), (sha256,), "modelreg show of what should be there")
+    what = f"blob sha256:{sha256} looks like a manifest and cannot be listed: {reason}"
+    fix = "if it is one: put the blob back from another store or a pulled copy, then modelreg db rebuild --add"
+    return Loss(LossKind.BAD_MANIFEST, what, (), (sha256,), fix)
