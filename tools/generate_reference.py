@@ -152,6 +152,8 @@ EXAMPLE_COMMANDS = (
     ("inspect", "inspect examples/lambda_py38.h5"),
     ("alias", "alias digits:1 production"),
     ("withdraw", "withdraw scale:1 --reason 'its Lambda runs on Python 3.8 only' --yes"),
+    ("export", "export digits -o digits.tar"),
+    ("import", "import digits.tar --aliases"),
     ("gc", "gc --yes"),
     ("explain", "explain MR401"),
     ("env capture", "env capture"),

@@ -22,6 +22,8 @@ COMMANDS = {
     "repair": "Mend a model for another Keras by rewriting its configuration, never its weights.",
     "alias": "Point an alias at a version, or delete it.",
     "withdraw": "Refuse a version from now on, and say why.",
+    "export": "Write versions into one archive, every byte verified on the way.",
+    "import": "Take in the versions of an archive, judged as at a push.",
     "gc": "Remove blobs that no version needs, while others push and pull.",
     "explain": "Explain a rule, or list them all.",
     "env": "Capture and compare environments.",

@@ -99,6 +99,16 @@ class Index:
         with self._session.reading() as connection:
             return connection.execute(sa.select(models.c.id).where(models.c.name == name)).first() is not None
 
+    def near(self, model: str, version: int) -> dict[int, str]:
+        """The digests of that version and of both its neighbours, by number, as far as they are there."""
+        query = (
+            sa.select(versions.c.version, versions.c.digest)
+            .join(models)
+            .where(models.c.name == model, versions.c.version.between(version - 1, version + 1))
+        )
+        with self._session.reading() as connection:
+            return {row.version: row.digest for row in connection.execute(query)}
+
     def is_empty(self) -> bool:
         """Whether no version was ever pushed."""
         with self._session.reading() as connection:

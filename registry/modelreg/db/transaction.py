@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from modelreg.db.schema import aliases, condemned, files, leases, models, versions
-from modelreg.errors import CondemnedError, ConflictError, NotFoundError
+from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
 from modelreg.manifest import IndexEntry, Manifest
+
+
+def require_history(manifest: Manifest, digest: str, found: Mapping[int, str]) -> None:
+    """Raise ``HistoryError`` if a version cannot stand beside those of its model in ``found``, digests by number."""
+    name, here = f"{manifest.model}:{manifest.version}", found.get(manifest.version, digest)
+    if here != digest:
+        raise HistoryError(
+            f"{name} is sha256:{digest} there and sha256:{here} here; a manifest holds its name and number, so that "
+            "neither can take another",
+            hint=f"modelreg show {name}",
+        )
+    before = found.get(manifest.version - 1)
+    if before is not None and before != manifest.previous:
+        raise HistoryError(
+            f"{name} follows on sha256:{manifest.previous}, and {manifest.model}:{manifest.version - 1} here is "
+            f"sha256:{before}",
+            hint=f"modelreg show {manifest.model}:{manifest.version - 1}",
+        )
 
 
 class Transaction:
@@ -20,12 +40,7 @@ class Transaction:
 
         The model's row is locked, and made if it is not there, so that two pushes never see the same number.
         """
-        model_id = self._find_model(model)
-        if model_id is None:
-            self._connection.execute(
-                sa.text("INSERT INTO models (name) VALUES (:name) ON CONFLICT DO NOTHING"), {"name": model}
-            )
-            model_id = self._model_id(model)  # ours, or that of who came first
+        model_id = self._made_model(model)
         last = self._connection.execute(
             sa.select(versions.c.version, versions.c.digest)
             .where(versions.c.model_id == model_id)
@@ -33,6 +48,15 @@ class Transaction:
             .limit(1)
         ).first()
         return (1, None) if last is None else (last.version + 1, last.digest)
+
+    def _made_model(self, model: str) -> int:
+        found = self._find_model(model)
+        if found is not None:
+            return found
+        self._connection.execute(
+            sa.text("INSERT INTO models (name) VALUES (:name) ON CONFLICT DO NOTHING"), {"name": model}
+        )
+        return self._model_id(model)  # ours, or that of who came first
 
     def _find_model(self, model: str) -> int | None:
         query = sa.select(models.c.id).where(models.c.name == model).with_for_update()
@@ -85,6 +109,22 @@ class Transaction:
             ],
         )
 
+    def admit(self, manifest: Manifest, digest: str) -> bool:
+        """Index a version of elsewhere under its own number; ``False`` if it is there already.
+
+        Raises ``HistoryError`` if that number is another version's, or the one before is not the one that it names.
+        """
+        model_id = self._made_model(manifest.model)
+        near = sa.select(versions.c.version, versions.c.digest).where(
+            versions.c.model_id == model_id, versions.c.version.in_((manifest.version - 1, manifest.version))
+        )
+        found = {row.version: row.digest for row in self._connection.execute(near)}
+        if manifest.version in found and found[manifest.version] == digest:
+            return False
+        require_history(manifest, digest, found)
+        self.add(manifest, digest)
+        return True
+
     def alias_target(self, model: str, alias: str) -> int | None:
         """The version that ``alias`` points at, the model's row locked."""
         query = (
@@ -118,17 +158,21 @@ class Transaction:
 
     def withdraw(self, model: str, version: int, reason: str, now: str) -> None:
         """Mark a version withdrawn; raises ``ConflictError`` if it is already."""
-        result = self._connection.execute(
+        if not self.keep_withdrawn(model, version, reason, now):
+            raise ConflictError(f"{model}:{version} is already withdrawn", hint=f"modelreg show {model}:{version}")
+
+    def keep_withdrawn(self, model: str, version: int, reason: str, at: str) -> bool:
+        """Mark a version withdrawn as it is elsewhere; ``False`` if it is withdrawn here already, which stays so."""
+        marked = self._connection.execute(
             versions.update()
             .where(
                 versions.c.model_id == self._model_id(model),
                 versions.c.version == version,
                 versions.c.withdrawn_at.is_(None),
             )
-            .values(withdrawn_at=now, withdrawn_reason=reason)
+            .values(withdrawn_at=at, withdrawn_reason=reason)
         )
-        if result.rowcount != 1:
-            raise ConflictError(f"{model}:{version} is already withdrawn", hint=f"modelreg show {model}:{version}")
+        return marked.rowcount == 1
 
     def is_withdrawn(self, model: str, version: int, reason: str, now: str) -> bool:
         """Whether ``withdraw`` with the same words was committed, the model's row locked."""
