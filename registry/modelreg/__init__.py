@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Pulled,
         Pushed,
         Received,
+        Reindexed,
         Swept,
         Verified,
         Version,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         UnreachableError,
         UsageError,
     )
+    from modelreg.facets import VersionFilter, parse_filter
     from modelreg.facts import Container, Facts
     from modelreg.findings import Decision, Finding, Kind, Severity, Verdict
     from modelreg.inspect import Inspector, inspect_path
@@ -97,6 +99,7 @@ _HOMES = {
         "Pulled",
         "Pushed",
         "Received",
+        "Reindexed",
         "Swept",
         "Verified",
         "Version",
@@ -133,6 +136,7 @@ _HOMES = {
         "UnreachableError",
         "UsageError",
     ),
+    "modelreg.facets": ("VersionFilter", "parse_filter"),
     "modelreg.facts": ("Container", "Facts"),
     "modelreg.findings": ("Decision", "Finding", "Kind", "Severity", "Verdict"),
     "modelreg.inspect": ("Inspector", "inspect_path"),
@@ -202,6 +206,7 @@ __all__ = [
     "Reference",
     "RefusedError",
     "Registry",
+    "Reindexed",
     "Relation",
     "Repaired",
     "ReplayRequest",
@@ -223,6 +228,7 @@ __all__ = [
     "Verdict",
     "Verified",
     "Version",
+    "VersionFilter",
     "Withdrawn",
     "__version__",
     "capture",
@@ -236,6 +242,7 @@ __all__ = [
     "judge",
     "load_settings",
     "masked",
+    "parse_filter",
     "parse_reference",
     "repair_model",
     "replay_folder",

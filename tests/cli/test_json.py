@@ -36,6 +36,8 @@ ANSWERS = {
     "config show": "config",
     "db status": "db-status",
     "db upgrade": "db-upgrade",
+    "db reindex": "db-reindex",
+    "list --format keras_hdf5 --env keras<3 --meta owner": "list",
     "doctor": "doctor",
 }
 
@@ -72,6 +74,10 @@ def test_an_import_answers_with_what_became_of_each_version(run: Callable[..., A
         ("explain MR999", "not-found", 3),
         ("pull demo -o .", "conflict", 1),
         ("export demo -o -", "usage", 2),
+        ("list --format keras", "usage", 2),
+        ("list --env keras<", "usage", 2),
+        ("list --has nothing", "usage", 2),
+        ("list --meta =x", "usage", 2),
         ("import nothing.tar", "not-found", 3),
         ("pull demo --strict MR201", "refused", 16),
         ("withdraw demo --reason x", "usage", 2),

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import random
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.integration.archives import MODELS, export, is_empty, outcomes, told
 from tests.servers.server import S3Server
 
 from modelreg import ConflictError, NotFoundError, RefusedError, Registry, UsageError
-from modelreg.archive import END, ArchivedBlob, ArchiveIndex, Offer, header
-from modelreg.digest import sha256_hex
-from modelreg.facts import Container
-from modelreg.manifest import IndexEntry, Manifest
-
-MODELS = {"py38/plain.h5": "demo", "py38/lambda.h5": "team/scale", "py38/savedmodel_plain": "sm"}
-Pack = Callable[..., Path]
-
-
-@pytest.fixture
-def source(tmp_path: Path, models: Path) -> Iterator[Registry]:
-    """A registry with three versions, one of them with an alias."""
-    with Registry.open(home=tmp_path / "source") as opened:
-        for place, name in MODELS.items():
-            opened.push(models / place, name=name, environment="none", aliases=["production"] if name == "sm" else ())
-        yield opened
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[Registry]:
-    with Registry.open(home=tmp_path / "target") as opened:
-        yield opened
-
-
-def told(registry: Registry) -> list[tuple[str, int, str, str | None]]:
-    return [(entry.model, entry.version, entry.digest, entry.withdrawn_reason) for entry in registry.list()]
-
-
-def outcomes(moved: object) -> list[str]:
-    return [each.outcome.value for each in moved.versions]  # type: ignore[attr-defined]
-
-
-def is_empty(registry: Registry) -> bool:
-    """No version, and no byte."""
-    return registry.list() == () and not list(registry.store.blobs()) and not list(registry.store.staged())
-
-
-def export(registry: Registry, path: Path, *references: str, withdrawn: bool = False, force: bool = False) -> Path:
-    named = references or [f"{entry.model}:{entry.version}" for entry in registry.list()]
-    registry.export(named, path, withdrawn=withdrawn, force=force)
-    return path
-
+from modelreg.manifest import IndexEntry
 
 # --- there and back ---------------------------------------------------------------------------------------------------
 
@@ -201,133 +160,6 @@ def test_what_is_no_archive_is_told(target: Registry, tmp_path: Path) -> None:
         target.import_archive(tmp_path)
     with pytest.raises(UsageError, match="nothing to export"):
         target.export([], tmp_path / "out.tar")
-
-
-# --- hostile archives -------------------------------------------------------------------------------------------------
-
-
-def forged(path: Path, versions: list[Manifest | bytes], files: list[bytes], offers: list[Offer] | None = None) -> Path:
-    """An archive of one's own making: well-formed, whatever it says."""
-    data = [version if isinstance(version, bytes) else version.to_bytes() for version in versions]
-    named = [version for version in versions if isinstance(version, Manifest)]
-    offers = offers or [Offer(m.model, m.version, sha256_hex(d)) for m, d in zip(named, data, strict=True)]
-    blobs = [*data, *sorted(files, key=sha256_hex)]
-    digests = [*(offer.digest for offer in offers), *(sha256_hex(each) for each in blobs[len(data) :])]
-    listed = [ArchivedBlob(digest, len(each)) for digest, each in zip(digests, blobs, strict=True)]
-    head = ArchiveIndex(tuple(offers), tuple(listed)).to_bytes()
-    members = [("modelreg-archive.json", head), *zip((f"blobs/sha256/{d}" for d in digests), blobs, strict=True)]
-    path.write_bytes(b"".join(header(n, len(d)) + d + bytes(-len(d) % 512) for n, d in members) + END)
-    return path
-
-
-@pytest.fixture
-def honest(source: Registry, models: Path) -> tuple[Manifest, bytes]:
-    """The manifest of a model with a Lambda, and its file."""
-    return source.show("team/scale", target="none").manifest, (models / "py38" / "lambda.h5").read_bytes()
-
-
-def test_an_honest_forgery_is_taken_in(target: Registry, honest: tuple[Manifest, bytes], tmp_path: Path) -> None:
-    """Claim: what the tests below refuse is refused for what they changed, not for how they are made."""
-    manifest, data = honest
-    assert outcomes(target.import_archive(forged(tmp_path / "x.tar", [manifest], [data]))) == ["new"]
-
-
-LIES: dict[str, dict[str, object]] = {
-    "no Lambda": {"lambdas": ()},
-    "no Lambda, no container": {"lambdas": (), "container": Container.OPAQUE},
-    "another Keras": {"keras_version": "3.9.0"},
-}
-
-
-@pytest.mark.parametrize("name", LIES)
-def test_facts_that_lie_are_refused(
-    name: str, target: Registry, honest: tuple[Manifest, bytes], tmp_path: Path
-) -> None:
-    """Claim: a manifest that hides bytecode is found out by reading the file again, with nothing left behind."""
-    manifest, data = honest
-    lying = dataclasses.replace(manifest, facts=dataclasses.replace(manifest.facts, **LIES[name]))  # type: ignore[arg-type]
-    moved = target.import_archive(forged(tmp_path / "x.tar", [lying], [data]))
-    assert (outcomes(moved), moved.exit) == (["refused"], 16)
-    assert {finding.rule for finding in moved.versions[0].verdict.refusals} == {"MR210"}  # type: ignore[union-attr]
-    assert is_empty(target)
-    assert outcomes(target.import_archive(tmp_path / "x.tar", allow=["MR210"])) == ["new"]
-
-
-def test_a_file_that_a_push_refuses_is_refused(target: Registry, models: Path, entry_of: Callable[..., object], honest: tuple[Manifest, bytes], tmp_path: Path) -> None:  # fmt: skip
-    """Claim: a damaged file in a manifest that tells of the damage is refused all the same, as at a push."""
-    manifest, data = honest
-    cut = data[: len(data) // 2]
-    lying = dataclasses.replace(manifest, files=(entry_of("lambda.h5", cut),))  # type: ignore[arg-type]
-    moved = target.import_archive(forged(tmp_path / "x.tar", [lying], [cut]))
-    assert outcomes(moved) == ["refused"]
-    assert "MR114" in {finding.rule for finding in moved.versions[0].verdict.refusals}  # type: ignore[union-attr]
-    assert moved.exit & 8
-    assert is_empty(target)
-
-
-def test_a_swapped_blob_is_refused_and_the_others_come_in(source: Registry, target: Registry, tmp_path: Path) -> None:
-    """Claim: one changed byte refuses the version that it belongs to, as corrupt, and no other."""
-    out = export(source, tmp_path / "out.tar")
-    (file,) = source.show("demo", target="none").manifest.files
-    data = bytearray(out.read_bytes())
-    place = data.index(f"blobs/sha256/{file.sha256}\0".encode()) + 512
-    data[place + file.size_bytes // 2] ^= 1
-    out.write_bytes(data)
-    moved = target.import_archive(out)
-    assert (outcomes(moved), moved.exit) == (["refused", "new", "new"], 8)
-    target.gc()
-    assert {blob.sha256 for blob in target.store.blobs()} == target._index.referenced()
-    export(source, out, force=True)
-    assert outcomes(target.import_archive(out)) == ["new", "present", "present"]
-
-
-def _archives(honest: tuple[Manifest, bytes], tmp_path: Path) -> dict[str, Path]:
-    """Well-formed archives whose parts do not belong together."""
-    manifest, data = honest
-    path, raw = tmp_path / "x.tar", manifest.to_bytes()
-    spaced = raw.replace(b'{"_type"', b'{ "_type"')
-    other = Offer("team/other", 1, sha256_hex(raw))
-    return {
-        "a blob too many": forged(path.with_name("1.tar"), [manifest], [data, b"more"]),
-        "a blob too few": forged(path.with_name("2.tar"), [manifest], []),
-        "a blob of another size": forged(path.with_name("3.tar"), [manifest], [data[:-1]]),
-        "a manifest of another name": forged(path.with_name("4.tar"), [raw], [data], [other]),
-        "a manifest of another number": forged(
-            path.with_name("5.tar"), [raw], [data], [Offer(manifest.model, 2, sha256_hex(raw))]
-        ),
-        "a manifest of another digest": forged(
-            path.with_name("6.tar"), [raw], [data], [Offer(manifest.model, 1, "0" * 64)]
-        ),
-        "a manifest with blanks": forged(
-            path.with_name("7.tar"), [spaced], [data], [Offer(manifest.model, 1, sha256_hex(spaced))]
-        ),
-        "a manifest that is none": forged(
-            path.with_name("8.tar"), [b"{}"], [data], [Offer(manifest.model, 1, sha256_hex(b"{}"))]
-        ),
-    }
-
-
-def test_parts_that_do_not_belong_together_are_refused_as_corrupt(
-    target: Registry, honest: tuple[Manifest, bytes], tmp_path: Path
-) -> None:
-    """Claim: a blob or a manifest that is not what the rest says is exit status 8, and nothing was written."""
-    for name, path in _archives(honest, tmp_path).items():
-        with pytest.raises(RefusedError) as caught:
-            target.import_archive(path)
-        assert caught.value.exit_status == 8, name
-        assert is_empty(target), name
-
-
-def test_an_archive_that_is_cut_at_each_boundary_is_refused(source: Registry, target: Registry, tmp_path: Path) -> None:
-    """Claim: cut at any block, the archive is MR107 before anything is written."""
-    out = export(source, tmp_path / "out.tar", "demo")
-    whole = out.read_bytes()
-    for length in range(0, len(whole), 512):
-        out.write_bytes(whole[:length])
-        with pytest.raises(RefusedError) as caught:
-            target.import_archive(out)
-        assert [finding.rule for finding in caught.value.verdict.refusals] == ["MR107"]
-    assert is_empty(target)
 
 
 # --- kills and sweeps -------------------------------------------------------------------------------------------------

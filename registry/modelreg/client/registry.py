@@ -36,6 +36,7 @@ from modelreg.db.records import Index, no_model
 from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
 from modelreg.errors import DocumentError, StoreAbsentError, UsageError
+from modelreg.facets import VersionFilter
 from modelreg.inspect import Inspector
 from modelreg.manifest import GOLDEN_PATH, WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry, Manifest, check_metadata
 from modelreg.refs import parse_alias, parse_name, parse_place, parse_reference
@@ -290,15 +291,21 @@ class Registry(Travel):
         return Replayed.of(manifest, entry.digest, run, judgement.verdict, policy)
 
     def list(
-        self, model: str | None = None, *, limit: int | None = None, after: str | None = None
+        self,
+        model: str | None = None,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        matching: VersionFilter | None = None,
     ) -> tuple[IndexEntry, ...]:
         """Every version of every model, or of one, by name and number: ``limit`` of them, from behind ``after``.
 
-        ``after`` is ``NAME:VERSION``, the last one of the page before.  Raises ``NotFoundError`` for a model that is
-        not there.
+        ``after`` is ``NAME:VERSION``, the last one of the page before.  ``matching``, made by ``parse_filter``, lets
+        only some versions through.  Raises ``NotFoundError`` for a model that is not there.
         """
         place = parse_place(after) if after is not None else None
-        found = self._index.versions(parse_name(model) if model is not None else None, limit=limit, after=place)
+        name = parse_name(model) if model is not None else None
+        found = self._index.versions(name, limit=limit, after=place, matching=matching)
         if model is not None and not found and not self._index.has_model(model):
             raise no_model(model)
         return found

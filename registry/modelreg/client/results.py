@@ -192,6 +192,14 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Reindexed:
+    """How many versions filters find now that they did not before; ``unreadable`` are without their manifests."""
+
+    filled: int
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseHolder:
     """Somebody at work beside a sweep, whose ``blobs`` blobs it left alone."""
 

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from modelreg.client.checks import evidence_of, policy_of, refuse
 from modelreg.client.moving import Receiver, Reception
 from modelreg.client.packing import ArchiveSource, Nowhere, Packing, StreamWriter, archive_file, check_archive_path
-from modelreg.client.results import Exported, Moved
+from modelreg.client.reindex import reindex
+from modelreg.client.results import Exported, Moved, Reindexed
 from modelreg.config import Settings
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
@@ -98,6 +99,14 @@ class Travel:
         with ArchiveSource(Path(path)) as source, Inspector() as inspector:
             received = tuple(receiver.receive(source, offer, inspector) for offer in source.offers)
             return Moved(str(path), received, dry_run, source.archive.digest)
+
+    def unfiltered(self) -> int:
+        """How many versions of an older modelreg no filter of ``list`` finds until ``reindex``."""
+        return self._index.count_without_facets()
+
+    def reindex(self) -> Reindexed:
+        """Index what those versions are found by, from their manifests; what cannot be read is told and left."""
+        return reindex(self.store, self._index)
 
 
 def _refuse_withdrawn(entries: Iterable[IndexEntry]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from modelreg.db.schema import aliases, condemned, files, leases, models, versions
+from modelreg.db.rows import rows_of
+from modelreg.db.schema import aliases, condemned, leases, models, versions, without_facets
 from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
-from modelreg.manifest import IndexEntry, Manifest
+from modelreg.manifest import Manifest
 
 
 def require_history(manifest: Manifest, digest: str, found: Mapping[int, str]) -> None:
@@ -86,28 +87,15 @@ class Transaction:
 
     def add(self, manifest: Manifest, digest: str) -> None:
         """Index a version whose manifest is stored under ``digest``."""
-        row = IndexEntry.of(manifest, digest)
-        version_id = self._connection.execute(
-            versions.insert()
-            .values(
-                model_id=self._model_id(manifest.model),
-                version=row.version,
-                digest=row.digest,
-                created_at=row.created_at,
-                pushed_by=row.pushed_by,
-                container=row.container,
-                keras_version=row.keras_version,
-                size_bytes=row.size_bytes,
-            )
-            .returning(versions.c.id)
-        ).scalar_one()
-        self._connection.execute(
-            files.insert(),
-            [
-                {"version_id": version_id, "path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
-                for file in row.files
-            ],
-        )
+        rows_of(manifest, digest).insert(self._connection, self._model_id(manifest.model))
+
+    def add_facets(self, version_id: int, manifest: Manifest, digest: str) -> None:
+        """Index what a version of old is found by, unless somebody else just did."""
+        was_without = self._connection.execute(
+            without_facets.delete().where(without_facets.c.version_id == version_id)
+        ).rowcount
+        if was_without:
+            rows_of(manifest, digest).insert_facets(self._connection, version_id)
 
     def admit(self, manifest: Manifest, digest: str) -> bool:
         """Index a version of elsewhere under its own number; ``False`` if it is there already.
