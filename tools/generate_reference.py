@@ -154,6 +154,7 @@ EXAMPLE_COMMANDS = (
     ("withdraw", "withdraw scale:1 --reason 'its Lambda runs on Python 3.8 only' --yes"),
     ("export", "export digits -o digits.tar"),
     ("import", "import digits.tar --aliases"),
+    ("mirror", "mirror current there"),
     ("gc", "gc --yes"),
     ("explain", "explain MR401"),
     ("env capture", "env capture"),
@@ -212,6 +213,7 @@ def _stand_ins(home: Path) -> tuple[tuple[str, str], ...]:
         (r"\d\d:\d\d:\d\d UTC", "19:00:00 UTC"),
         (r"withdrawn on \d{4}-\d\d-\d\d", "withdrawn on 2026-11-23"),
         (r'"registry": "[0-9a-f-]{36}"', '"registry": "5f0c1f3e-0000-4000-8000-000000000000"'),
+        (r'(?<="archive": ")sha256:[0-9a-f]{64}', "sha256:" + "0123456789abcdef" * 4),
         (r'(?<="digest": ")sha256:[0-9a-f]{64}', "sha256:" + "0123456789abcdef" * 4),
     )
 

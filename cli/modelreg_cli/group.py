@@ -24,6 +24,7 @@ COMMANDS = {
     "withdraw": "Refuse a version from now on, and say why.",
     "export": "Write versions into one archive, every byte verified on the way.",
     "import": "Take in the versions of an archive, judged as at a push.",
+    "mirror": "Copy the versions that one registry has and another lacks.",
     "gc": "Remove blobs that no version needs, while others push and pull.",
     "explain": "Explain a rule, or list them all.",
     "env": "Capture and compare environments.",

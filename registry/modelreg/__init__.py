@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from modelreg.client.schema import schema_status, upgrade_schema
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
-    from modelreg.config import Setting, Settings, load_settings
+    from modelreg.config import Setting, Settings, load_place, load_settings
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
     from modelreg.errors import (
@@ -115,7 +115,7 @@ _HOMES = {
         "Side",
         "TensorChange",
     ),
-    "modelreg.config": ("Setting", "Settings", "load_settings"),
+    "modelreg.config": ("Setting", "Settings", "load_place", "load_settings"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
     "modelreg.errors": (
@@ -240,6 +240,7 @@ __all__ = [
     "inspect_path",
     "is_pulled_folder",
     "judge",
+    "load_place",
     "load_settings",
     "masked",
     "parse_filter",

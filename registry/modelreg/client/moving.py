@@ -15,7 +15,8 @@ where aliases are asked for; a version that is withdrawn on either side is withd
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,11 +74,15 @@ class Receiver:
         self._index = index
         self._leases = leases
         self._how = how
+        self._broken: dict[str, str] = {}
+        """By model the first version that was in conflict: what follows on it follows on nothing here."""
         self._private: Store = MemoryStore() if how.dry_run else store
         """Where the bytes lie while they are looked at."""
 
-    def receive(self, source: Source, offer: Offer, inspector: Inspector) -> Received:
+    def receive(self, source: Source, offer: Offer, inspector: Callable[[], Inspector]) -> Received:
         """Take in one version; what stands against it is in the answer.
+
+        The versions of a model are to be given in order, by one thread; ``inspector`` is asked for when files are read.
 
         Raises ``StoreError`` and ``DatabaseError`` for what has nothing to do with the version.
         """
@@ -85,10 +90,15 @@ class Receiver:
             near = self._index.near(offer.model, offer.version)
             if near.get(offer.version) == offer.digest:
                 return self._confirm(offer)
+            if offer.model in self._broken:
+                raise HistoryError(
+                    f"{self._broken[offer.model]} before it is in conflict, so that it follows on nothing"
+                )
             manifest, data = believed_manifest(source, offer)
             self._require_place(manifest, offer.digest, near)
             return self._take_in(source, offer, manifest, data, inspector)
         except HistoryError as error:
+            self._broken.setdefault(offer.model, offer.reference)
             return Received(offer.model, offer.version, offer.digest, Outcome.CONFLICT, reason=error.message)
         except RefusedError as error:
             return Received(
@@ -97,7 +107,8 @@ class Receiver:
 
     def _confirm(self, offer: Offer) -> Received:
         """The version is here: only its state can be new."""
-        if self._how.dry_run:
+        has_state = offer.withdrawn_at is not None or (self._how.with_aliases and offer.aliases)
+        if self._how.dry_run or not has_state:
             return Received(offer.model, offer.version, offer.digest, Outcome.PRESENT)
         work = _Settlement(offer, self._how, is_new=False)
         return self._index.run(work.mark, lambda _: None)
@@ -118,7 +129,9 @@ class Receiver:
                 f"and {manifest.model}:{manifest.version} there is sha256:{digest}"
             )
 
-    def _take_in(self, source: Source, offer: Offer, manifest: Manifest, data: bytes, inspector: Inspector) -> Received:
+    def _take_in(
+        self, source: Source, offer: Offer, manifest: Manifest, data: bytes, inspector: Callable[[], Inspector]
+    ) -> Received:
         files = IndexEntry.of(manifest, offer.digest).files
         allow_descriptors(2 * len(files))
         with contextlib.ExitStack() as stack:
@@ -143,14 +156,21 @@ class Receiver:
             work = _Settlement(offer, self._how, is_new=True, manifest=manifest, size_bytes=size_bytes, verdict=verdict)
             return claimed.commit(work.admit, work.admitted)
 
-    def _judged(self, manifest: Manifest, content: _Content, inspector: Inspector) -> Verdict:
+    def _judged(self, manifest: Manifest, content: _Content, inspector: Callable[[], Inspector]) -> Verdict:
         """The verdict of a push on what the files hold now; raises ``RefusedError``."""
-        facts = inspector.inspect([(file.path, content.descriptor(file.sha256)) for file in manifest.files])
+        facts = inspector().inspect([(file.path, content.descriptor(file.sha256)) for file in manifest.files])
         policy = self._how.policy
         findings = (*policy.settle(hidden(manifest.facts, facts)), *judge(facts, policy, target=None, push=None))
         verdict = Verdict(findings)
         refuse(verdict, f"{manifest.model}:{manifest.version} was not taken in")
         return verdict
+
+
+@contextlib.contextmanager
+def inspector_on_demand() -> Iterator[Callable[[], Inspector]]:
+    """A reader that is started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda: stack.enter_context(Inspector()))
 
 
 def believed_manifest(source: Source, offer: Offer) -> tuple[Manifest, bytes]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelreg.client.checks import evidence_of, policy_of, refuse
-from modelreg.client.moving import Receiver, Reception
+from modelreg.client.mirroring import mirror, wanted_names
+from modelreg.client.moving import Receiver, Reception, inspector_on_demand
 from modelreg.client.packing import ArchiveSource, Nowhere, Packing, StreamWriter, archive_file, check_archive_path
 from modelreg.client.reindex import reindex
 from modelreg.client.results import Exported, Moved, Reindexed
@@ -17,8 +18,8 @@ from modelreg.db.records import Index
 from modelreg.digest.streams import Progress
 from modelreg.errors import UsageError
 from modelreg.findings import Verdict
-from modelreg.inspect import Inspector
 from modelreg.manifest import IndexEntry
+from modelreg.masking import masked
 from modelreg.refs import parse_reference
 from modelreg.rules import RULES, Mode, Policy, Purpose
 from modelreg.store.base import Store
@@ -87,18 +88,45 @@ class Travel:
         that pointed at the versions.  Run again after an interruption, it goes on.  Raises ``RefusedError`` for a file
         that is no whole archive.
         """
+        receiver = self._receiver("import", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
+        with ArchiveSource(Path(path)) as source, inspector_on_demand() as inspector:
+            received = tuple(receiver.receive(source, offer, inspector) for offer in source.offers)
+            return Moved(str(path), received, dry_run, source.archive.digest)
+
+    def mirror(
+        self,
+        destination: Travel,
+        *,
+        filters: Iterable[str] = (),
+        aliases: bool = False,
+        allow: Iterable[str] = (),
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Moved:
+        """Let ``destination`` take in every version that it lacks, of the models that ``filters`` (``team/*``) name.
+
+        Each is verified, read and judged there as by ``import_archive``, and bytes that are there are not fetched.
+        Withdrawals go along always, ``aliases`` where they are asked for.  What was refused or is in conflict stands in
+        the answer, and the others go on.  Run again, it goes on.
+        """
+        receiver = destination._receiver("mirror", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
+        names = wanted_names(self._index.names(), filters)
+        return Moved(
+            masked(self.settings.database_url.value), mirror(self.store, self._index, names, receiver), dry_run
+        )
+
+    def _receiver(
+        self, what: str, *, aliases: bool, allow: Iterable[str], dry_run: bool, progress: Progress | None
+    ) -> Receiver:
         how = Reception(
             policy=policy_of(self.settings, Purpose.PUSH, allow=allow),
             user=self.settings.user.value,
-            what="import",
+            what=what,
             with_aliases=aliases,
             dry_run=dry_run,
             progress=progress,
         )
-        receiver = Receiver(self.store, self._index, self._leases, how)
-        with ArchiveSource(Path(path)) as source, Inspector() as inspector:
-            received = tuple(receiver.receive(source, offer, inspector) for offer in source.offers)
-            return Moved(str(path), received, dry_run, source.archive.digest)
+        return Receiver(self.store, self._index, self._leases, how)
 
     def unfiltered(self) -> int:
         """How many versions of an older modelreg no filter of ``list`` finds until ``reindex``."""
