@@ -67,8 +67,9 @@ class Offer:
             raise DocumentError(f"{self.reference} is withdrawn by half: a withdrawal has a time and a reason")
         if self.withdrawn_at is not None and self.withdrawn_reason is not None:
             check_timestamp(self.withdrawn_at)
-            if not self.withdrawn_reason.strip() or len(self.withdrawn_reason) > WITHDRAWAL_REASON_LENGTH_MAX:
-                raise DocumentError(f"the reason why {self.reference} was withdrawn is empty or too long")
+            reason = self.withdrawn_reason
+            if not reason.strip() or "\0" in reason or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
+                raise DocumentError(f"the reason why {self.reference} was withdrawn is empty, too long or no text")
 
     @property
     def reference(self) -> str:

@@ -14,6 +14,7 @@ at push.  ``keras`` and ``tensorflow`` count under whichever of their names they
 from __future__ import annotations
 
 import enum
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -97,7 +98,8 @@ def _versions(environment: Environment) -> Iterator[tuple[str, str]]:
 
 
 def kept(text: str) -> str:
-    """``text`` as an index holds it; no database takes a NUL."""
+    """``text`` as an index holds it: short, normalised as in a manifest, without NULs, which no database takes."""
+    text = unicodedata.normalize("NFC", text)
     return text if len(text) <= TEXT_LENGTH_MAX and "\0" not in text else f"sha256:{sha256_hex(text.encode())}"
 
 
@@ -130,8 +132,9 @@ def parse_filter(
     conditions = [Condition((Facet(FacetKind.TRAIT, _known(Trait, text, "--has"), ""),)) for text in has]
     for text in metadata:
         key, mark, value = text.partition("=")
-        if not key:
-            raise UsageError(f"--meta {text!r} names no key", hint="--meta owner, or --meta owner=risk-team")
+        if not key or _is_broken(text):
+            hint = "--meta owner, or --meta owner=risk-team"
+            raise UsageError(f"--meta {text!r} names no key in valid text", hint=hint)
         kind = FacetKind.METADATA if mark else FacetKind.METADATA_KEY
         conditions.append(Condition((Facet(kind, kept(key), kept(value)),)))
     conditions += [Condition((), parse_specifier(text)) for text in environments]
@@ -139,6 +142,11 @@ def parse_filter(
     if wanted:
         conditions.append(Condition(tuple(Facet(FacetKind.FORMAT, "", value) for value in wanted)))
     return VersionFilter(tuple(conditions))
+
+
+def _is_broken(text: str) -> bool:
+    """Whether bytes that are no UTF-8 stood in the argument, as Python lets them through."""
+    return any(unicodedata.category(char) == "Cs" for char in text)
 
 
 def _known(kind: type[Container] | type[Trait], text: str, option: str) -> str:

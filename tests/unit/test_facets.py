@@ -47,6 +47,7 @@ def test_any_text_fits_the_index(text: str) -> None:
     found = kept(text.encode("utf-8", "replace").decode())
     assert len(found) <= max(TEXT_LENGTH_MAX, len("sha256:") + 64)
     assert "\0" not in found
+    assert kept("e\u0301") == "\u00e9"
     assert kept("a" * 201) != kept("a" * 202)
 
 
@@ -77,6 +78,7 @@ def test_a_specifier_allows_what_pip_would(text: str, version: str, allowed: boo
         ({"environments": ["keras; python_version<'3'"]}, "no distribution"),
         ({"environments": ["k" * 300]}, "no distribution"),
         ({"metadata": ["=x"]}, "no key"),
+        ({"metadata": ["owner=\udcff"]}, "no key"),
     ],
 )
 def test_a_filter_that_is_none_says_what_is_known(given: dict[str, list[str]], says: str) -> None:

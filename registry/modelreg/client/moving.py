@@ -189,6 +189,8 @@ def believed_manifest(source: Source, offer: Offer) -> tuple[Manifest, bytes]:
         is_canonical = canonical_json(parse_json(data, what="the manifest")) == data
     except DocumentError as error:
         raise _refusal(what, RULES["MR101"].found(error.message)) from None
+    if any("\0" in text for text in (manifest.pushed_by, manifest.facts.keras_version or "")):
+        raise _refusal(what, RULES["MR101"].found("the manifest holds NUL where a database holds text"))
     if not is_canonical:
         raise _refusal(what, RULES["MR101"].found("the manifest is not in its canonical form"))
     if (manifest.model, manifest.version) != (offer.model, offer.version):

@@ -8,6 +8,7 @@ anything: a blob is asked for by the digest that a manifest names.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
@@ -30,7 +31,7 @@ from modelreg.client.checks import accepted, refuse
 from modelreg.client.fetch import check_bytes
 from modelreg.client.golden import fetch_golden
 from modelreg.client.moving import believed_manifest
-from modelreg.client.placement import as_placement_error
+from modelreg.client.placement import as_placement_error, staging_prefix
 from modelreg.client.results import Exported
 from modelreg.digest import sha256_hex
 from modelreg.digest.streams import Descriptor, Progress, Writer
@@ -173,9 +174,12 @@ def check_archive_path(path: Path, *, force: bool) -> None:
 @contextlib.contextmanager
 def archive_file(path: Path, size_bytes: int, *, force: bool) -> Iterator[Writer]:
     """A writer of the file ``path``, which appears whole and durable at the end, or not at all."""
-    staged = path.with_name(f".modelreg-export-{secrets.token_hex(8)}")
+    prefix = f"{staging_prefix(path)}export-"
+    staged = path.with_name(f"{prefix}{secrets.token_hex(8)}")
     with as_placement_error(path):
+        _remove_abandoned(path.parent, prefix)
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         with as_placement_error(path):
             yield large_sink(Descriptor(descriptor), size_bytes)
@@ -186,6 +190,18 @@ def archive_file(path: Path, size_bytes: int, *, force: bool) -> Iterator[Writer
     finally:
         os.close(descriptor)
         staged.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove what exports to the same path left that were killed: nobody holds its lock."""
+    for leftover in folder.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink()
+            finally:
+                os.close(descriptor)
 
 
 # --- in ---------------------------------------------------------------------------------------------------------------

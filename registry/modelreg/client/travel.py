@@ -107,7 +107,8 @@ class Travel:
 
         Each is verified, read and judged there as by ``import_archive``, and bytes that are there are not fetched.
         Withdrawals go along always, ``aliases`` where they are asked for.  What was refused or is in conflict stands in
-        the answer, and the others go on.  Run again, it goes on.
+        the answer, and the others go on.  Run again, it goes on.  Both registries are asked by four threads, each of
+        which holds two connections: one that was opened with ``pool_size`` needs eight.
         """
         receiver = destination._receiver("mirror", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
         names = wanted_names(self._index.names(), filters)
