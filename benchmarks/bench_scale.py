@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.seed import seed
 from tests.servers.postgres import postgres
 
-from modelreg import Inspector, Registry
+from modelreg import Inspector, Registry, parse_filter
 
 MODEL = "team7/model00007"
 SOURCE = Path(__file__).resolve().parent.parent / "tests" / "models" / "tf220" / "plain.tflite"
@@ -38,6 +38,16 @@ def _calls(inspector: Inspector) -> dict[str, Callable[[Registry], object]]:
         "list --limit 100": lambda registry: registry.list(limit=100),
         "list --after (half-way)": lambda registry: registry.list(limit=100, after="team5/model00005:1"),
         "list MODEL --limit 1": lambda registry: registry.list(MODEL, limit=1),
+        "list --has lambda": lambda registry: registry.list(limit=20, matching=parse_filter(has=["lambda"])),
+        "list --env 'keras<2.8'": lambda registry: registry.list(
+            limit=20, matching=parse_filter(environments=["keras<2.8"])
+        ),
+        "list --format --has lambda": lambda registry: registry.list(
+            limit=20, matching=parse_filter(formats=["keras-hdf5"], has=["lambda"])
+        ),
+        "list --meta ticket=500": lambda registry: registry.list(
+            limit=20, matching=parse_filter(metadata=["ticket=500"])
+        ),
         "resolve NAME": lambda registry: registry.resolve(MODEL),
         "resolve NAME@ALIAS": lambda registry: registry.resolve(f"{MODEL}@bench"),
         "show NAME": lambda registry: registry.show(MODEL, target="none"),

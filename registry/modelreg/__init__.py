@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     from modelreg.client.results import (
         AliasMoved,
         Check,
+        Exported,
         LeaseHolder,
+        Moved,
+        Outcome,
         Pulled,
         Pushed,
+        Received,
+        Reindexed,
         Swept,
         Verified,
         Version,
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
     )
     from modelreg.client.schema import schema_status, upgrade_schema
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
-    from modelreg.config import Setting, Settings, load_settings
+    from modelreg.config import Setting, Settings, load_place, load_settings
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
     from modelreg.errors import (
@@ -61,6 +66,7 @@ if TYPE_CHECKING:
         UnreachableError,
         UsageError,
     )
+    from modelreg.facets import VersionFilter, parse_filter
     from modelreg.facts import Container, Facts
     from modelreg.findings import Decision, Finding, Kind, Severity, Verdict
     from modelreg.inspect import Inspector, inspect_path
@@ -101,9 +107,14 @@ _HOMES = {
     "modelreg.client.results": (
         "AliasMoved",
         "Check",
+        "Exported",
         "LeaseHolder",
+        "Moved",
+        "Outcome",
         "Pulled",
         "Pushed",
+        "Received",
+        "Reindexed",
         "Swept",
         "Verified",
         "Version",
@@ -119,7 +130,7 @@ _HOMES = {
         "Side",
         "TensorChange",
     ),
-    "modelreg.config": ("Setting", "Settings", "load_settings"),
+    "modelreg.config": ("Setting", "Settings", "load_place", "load_settings"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
     "modelreg.errors": (
@@ -140,6 +151,7 @@ _HOMES = {
         "UnreachableError",
         "UsageError",
     ),
+    "modelreg.facets": ("VersionFilter", "parse_filter"),
     "modelreg.facts": ("Container", "Facts"),
     "modelreg.findings": ("Decision", "Finding", "Kind", "Severity", "Verdict"),
     "modelreg.inspect": ("Inspector", "inspect_path"),
@@ -175,6 +187,7 @@ __all__ = [
     "DocumentError",
     "Environment",
     "Explained",
+    "Exported",
     "Facts",
     "Finding",
     "Golden",
@@ -196,7 +209,9 @@ __all__ = [
     "Mode",
     "ModelDifference",
     "ModelregError",
+    "Moved",
     "NotFoundError",
+    "Outcome",
     "OutputReport",
     "PlacementError",
     "Policy",
@@ -210,9 +225,11 @@ __all__ = [
     "Purpose",
     "Pushed",
     "Rebuilt",
+    "Received",
     "Reference",
     "RefusedError",
     "Registry",
+    "Reindexed",
     "Relation",
     "Repaired",
     "ReplayRequest",
@@ -234,6 +251,7 @@ __all__ = [
     "Verdict",
     "Verified",
     "Version",
+    "VersionFilter",
     "Withdrawn",
     "__version__",
     "capture",
@@ -245,8 +263,10 @@ __all__ = [
     "inspect_path",
     "is_pulled_folder",
     "judge",
+    "load_place",
     "load_settings",
     "masked",
+    "parse_filter",
     "parse_reference",
     "parse_share",
     "rebuild_database",

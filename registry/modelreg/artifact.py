@@ -38,7 +38,7 @@ def open_artifact(path: Path) -> Iterator[tuple[SourceFile, ...]]:
     """
     with contextlib.ExitStack() as stack:
         found = sorted(_enumerate(path), key=lambda item: item[0])
-        _allow_descriptors(2 * len(found))
+        allow_descriptors(2 * len(found))
         files = []
         for name, place in found:
             descriptor = _open_regular(place, follow=place == path)
@@ -101,7 +101,7 @@ def _open_regular(place: Path, *, follow: bool) -> int:
     return descriptor
 
 
-def _allow_descriptors(count: int) -> None:
+def allow_descriptors(count: int) -> None:
     """Raise the soft limit of open files where a big folder needs it; the hard limit is the system's say."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + _SPARE_DESCRIPTORS

@@ -178,6 +178,30 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
     return Settings(home=cast(Setting[Path], home), **cast(dict[str, Any], filled))
 
 
+def load_place(text: str, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a registry beside the usual one: ``text`` is its home folder, or its settings file (``*.toml``).
+
+    No other source of settings counts.  Raises ``UsageError`` for what names no registry.
+    """
+    cwd = Path.cwd()
+    if _SCHEME.match(text) or not text.strip():
+        raise UsageError(
+            f"{masked(text)!r} is no registry: that has a database and a store",
+            hint="name its home folder, or a file like modelreg.toml with database_url and storage_url",
+        )
+    path = _absolute(text, cwd)
+    if path.suffix != ".toml":
+        given = {"home": _Given(str(path), "argument", cwd, is_text=True)}
+    elif not path.is_file():
+        raise UsageError(f"there is no settings file {str(path)!r}", hint="write database_url and storage_url into it")
+    else:
+        given = _from_file(path, str(path))
+    if "home" not in given and not {"database_url", "storage_url"} <= given.keys():
+        raise UsageError(f"{path}: it names no registry", hint="write database_url and storage_url into it, or home")
+    found = {name: Setting(name, _read(_BY_NAME[name], value), value.source) for name, value in given.items()}
+    return _settle(found, os.environ if environ is None else environ)
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,8 @@
     ├── UsageError            2   an argument, a name, a document that cannot be taken as given
     ├── NotFoundError         3   no such model, version, alias or file
     ├── ConflictError         1   something is in the way: a destination, a lock, a schema revision
-    │   └── CondemnedError        a sweep is deleting blobs that a push needs
+    │   ├── CondemnedError        a sweep is deleting blobs that a push needs
+    │   └── HistoryError          another version has that number, or the versions do not follow on each other
     ├── PlacementError        1   the destination of a pull cannot be written
     ├── StoreError            1   the store could not do it; ``transient`` says whether a retry can help
     │   ├── BlobMissingError      it has no such blob
@@ -77,6 +78,12 @@ class CondemnedError(ConflictError):
             hint="push again when it is done; `modelreg gc --dry-run` says who is at work",
         )
         self.blobs = frozenset(blobs)
+
+
+class HistoryError(ConflictError):
+    """A version of elsewhere has no place here: its number is taken, or its neighbour is another than it says."""
+
+    code = "history"
 
 
 class PlacementError(ModelregError):

@@ -5,13 +5,16 @@ Each request that a system does not know answers "no" or does nothing; correctne
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import sys
 from pathlib import Path
+from typing import Protocol
 
-from modelreg.digest.streams import Descriptor, Writer
+from modelreg.digest import BlobDigest
+from modelreg.digest.streams import Descriptor, Progress, RangedReader, Reader, Writer, ingest
 
 _FICLONE = 0x40049409
 """``ioctl_ficlone(2)``: share the extents of another file (btrfs, XFS, bcachefs, ZFS 2.2)."""
@@ -54,6 +57,39 @@ def clone_file(source: int, target: int) -> bool:
             return False
         raise
     return True
+
+
+class Cloneable(Reader, Protocol):
+    """A reader that may be able to hand its bytes on without copying them."""
+
+    def clone_to(self, descriptor: int) -> bool:
+        """Make the empty file behind ``descriptor`` share all the bytes; ``False`` where that cannot be done."""
+        ...
+
+
+class _File(Descriptor):
+    def clone_to(self, descriptor: int) -> bool:
+        return clone_file(self.descriptor, descriptor)
+
+
+def copy_hashed(
+    source: int | Cloneable, target: int, size_bytes: int, *, progress: Progress | None = None
+) -> BlobDigest:
+    """Fill the empty file ``target`` with ``source``, a descriptor or a reader, and hash what it holds then.
+
+    Raises ``SizeChangedError`` if the source does not have ``size_bytes``, ``OSError`` for what cannot be written.
+    """
+    reader = _File(source) if isinstance(source, int) else source
+    copy = Descriptor(target)
+    if reader.clone_to(target):
+        return ingest(copy, size_bytes, progress=progress)
+    with in_order(reader, size_bytes) as ordered:
+        return ingest(ordered, size_bytes, sink=large_sink(copy, size_bytes), progress=progress)
+
+
+def in_order(source: Reader, size_bytes: int) -> contextlib.AbstractContextManager[Reader]:
+    """``source`` for a caller who will read it from its beginning to its end: a remote one as one request."""
+    return source.open_range(0, size_bytes) if isinstance(source, RangedReader) else contextlib.nullcontext(source)
 
 
 def fsync_folder(folder: Path) -> None:

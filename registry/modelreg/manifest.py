@@ -48,6 +48,7 @@ GOLDEN_RANK_MAX = 32
 KERAS_VERSION_LENGTH_MAX = 64
 """What an index keeps of a version text that a file can make as long as it likes."""
 METADATA_BYTES_MAX = 256 * 1024
+WITHDRAWAL_REASON_LENGTH_MAX = 2000
 
 _TOLERANCE = re.compile(r"\d{1,9}(\.\d{1,18})?(e-?\d{1,2})?", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -180,8 +181,7 @@ class Manifest:
         )
         if not is_linked:
             raise DocumentError(f"version {self.version} cannot have {self.previous!r} as its predecessor")
-        if not _TIMESTAMP.fullmatch(self.created_at):
-            raise DocumentError(f"{self.created_at!r} is not a time like 2026-11-23T18:55:36Z")
+        check_timestamp(self.created_at)
         self._check_files()
         check_metadata(self.metadata)
 
@@ -215,6 +215,12 @@ class Manifest:
         if canonical_json(to_json(_Statement.of(parse_manifest(data)))) != data:
             raise DocumentError(f"the manifest of {self.model}:{self.version} does not survive its own parser")
         return data
+
+
+def check_timestamp(text: str) -> None:
+    """Raise ``DocumentError`` unless ``text`` is a time as a manifest writes it."""
+    if not _TIMESTAMP.fullmatch(text):
+        raise DocumentError(f"{text[:40]!r} is not a time like 2026-11-23T18:55:36Z")
 
 
 def _check_name(model: str) -> None:

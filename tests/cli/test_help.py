@@ -28,7 +28,11 @@ HEAVY = [
     "pydantic",
     "pygments",
 ]
-GROUPS: dict[str, tuple[str, ...]] = {"env": ("capture", "diff"), "config": ("show",), "db": ("status", "upgrade")}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "env": ("capture", "diff"),
+    "config": ("show",),
+    "db": ("status", "upgrade", "reindex"),
+}
 LEAVES: list[tuple[str, ...]] = [
     leaf for name in COMMANDS for leaf in ([(name, part) for part in GROUPS[name]] if name in GROUPS else [(name,)])
 ]

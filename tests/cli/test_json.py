@@ -25,6 +25,9 @@ ANSWERS = {
     "alias demo:1 production": "alias",
     "withdraw demo:1 --reason x --yes": "withdraw",
     "withdraw demo:1 --reason x --dry-run": "withdraw",
+    "export demo -o demo.tar": "export",
+    "export demo -o demo.tar --dry-run": "export",
+    "mirror current there": "mirror",
     "gc --yes": "gc",
     "gc --dry-run": "gc",
     "fsck": "fsck",
@@ -39,6 +42,8 @@ ANSWERS = {
     "db upgrade": "db-upgrade",
     "db rebuild --add": "db-rebuild",
     "db rebuild --add --dry-run": "db-rebuild",
+    "db reindex": "db-reindex",
+    "list --format keras_hdf5 --env keras<3 --meta owner": "list",
     "doctor": "doctor",
 }
 
@@ -53,6 +58,18 @@ def test_answers_are_one_object_with_a_schema(
     assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
 
 
+def test_an_import_answers_with_what_became_of_each_version(run: Callable[..., Any], demo: str) -> None:
+    """``import`` names the archive, and of each version its outcome, also of one that is here already."""
+    exported = run("export", demo, "-o", "demo.tar", "--json").json
+    answer = run("import", "demo.tar", "--json")
+    found = answer.json
+    assert (answer.status, answer.err, found["schema"], found["exit"]) == (0, "", "modelreg.import/v1", 0)
+    assert found["archive"] == exported["digest"]
+    assert [(each["reference"], each["outcome"]) for each in found["versions"]] == [(demo, "present")]
+    other = run("import", "demo.tar", "--json", "--home", "other").json
+    assert [(each["reference"], each["outcome"]) for each in other["versions"]] == [(demo, "new")]
+
+
 @pytest.mark.parametrize(
     ("line", "code", "status"),
     [
@@ -62,6 +79,13 @@ def test_answers_are_one_object_with_a_schema(
         ("pull nothing", "not-found", 3),
         ("explain MR999", "not-found", 3),
         ("pull demo -o .", "conflict", 1),
+        ("export demo -o -", "usage", 2),
+        ("mirror current sqlite:///x.db", "usage", 2),
+        ("list --format keras", "usage", 2),
+        ("list --env keras<", "usage", 2),
+        ("list --has nothing", "usage", 2),
+        ("list --meta =x", "usage", 2),
+        ("import nothing.tar", "not-found", 3),
         ("pull demo --strict MR201", "refused", 16),
         ("withdraw demo --reason x", "usage", 2),
     ],

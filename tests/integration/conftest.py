@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.archives import MODELS
+
+from modelreg import Registry
 
 _TALLY = pytest.StashKey[Counter[str]]()
 
@@ -67,3 +70,19 @@ def big_file(tmp_path: Path) -> Path:
         file.write(b"no known format")
         file.truncate(400 * 1024 * 1024)
     return path
+
+
+@pytest.fixture
+def source(tmp_path: Path, models: Path) -> Iterator[Registry]:
+    """A registry with three versions, one of them with an alias."""
+    with Registry.open(home=tmp_path / "source") as opened:
+        for place, name in MODELS.items():
+            opened.push(models / place, name=name, environment="none", aliases=["production"] if name == "sm" else ())
+        yield opened
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry for versions of ``source``."""
+    with Registry.open(home=tmp_path / "target") as opened:
+        yield opened

@@ -5,6 +5,7 @@ python -m pytest tests/suite/test_store.py --store my_package.my_tests:MyAdapter
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -17,6 +18,7 @@ from modelreg.digest import chunk_size_for
 from modelreg.digest.streams import Descriptor, SizeChangedError
 from modelreg.errors import BlobMissingError, StoreError
 from modelreg.store.base import BlobInfo, StagedBlob, Store
+from modelreg.store.memory import MemoryStore
 
 MIB = 1024 * 1024
 SIZES = (0, 1, 4095, 4096, 4097, MIB - 1, MIB, MIB + 1, 9 * MIB)
@@ -58,6 +60,22 @@ def stage(store: Store, source: Source) -> Iterator[Callable[[bytes], StagedBlob
 
 
 Stage = Callable[[bytes], StagedBlob]
+
+
+def test_a_blob_of_elsewhere_is_staged_as_a_file_is(store: Store, source: Callable[[bytes], int]) -> None:
+    """Claim: another store's blob is copied, hashed and published like a file; one of another size is told."""
+    data = noise(3 * MIB + 5)
+    elsewhere = MemoryStore()
+    sha256 = elsewhere.put(data)
+    with contextlib.closing(store.stage(elsewhere.open(sha256), len(data))) as staged:
+        assert staged.digest.sha256 == sha256
+        staged.publish()
+    with contextlib.closing(store.open(sha256)) as blob, contextlib.closing(store.stage(blob, len(data))) as again:
+        assert again.digest == staged.digest
+    assert store.read(sha256, len(data)) == data
+    for promised in (len(data) - 1, len(data) + 1):
+        with pytest.raises(SizeChangedError):
+            store.stage(elsewhere.open(sha256), promised)
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)

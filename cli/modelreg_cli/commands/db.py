@@ -55,11 +55,32 @@ def upgrade(invocation: Invocation) -> Result:
         line = f"{url}: schema revision {before.wanted} already, nothing to do"
     else:
         line = f"{url}: schema revision {before.found or 'none'} -> {before.wanted}"
+    is_old = before.found is not None and not before.is_current
     return Result(
         schema="db-upgrade",
         value={**_value(url, before), "upgraded": not before.is_current},
         blocks=(Lines((line,)),),
         quiet=(before.wanted,),
+        notes=("let the filters of list find the versions that were there: modelreg db reindex",) if is_old else (),
+    )
+
+
+@app.command()
+@command
+def reindex(invocation: Invocation) -> Result:
+    """Let the filters of list find versions that an older modelreg indexed, by reading their manifests.
+
+    The exit status is 1 if a manifest could not be read; modelreg verify says why. It can be run while others push.
+    """
+    with invocation.registry() as registry:
+        done = registry.reindex()
+    unreadable = tuple(f"{name}: its manifest is missing or damaged" for name in done.unreadable)
+    return Result(
+        schema="db-reindex",
+        value={"filled": done.filled, "unreadable": list(done.unreadable)},
+        blocks=(Lines((f"{counted(done.filled, 'version')} indexed", *unreadable)),),
+        quiet=done.unreadable,
+        exit_status=COULD_NOT if done.unreadable else 0,
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
 from modelreg.client.provided import provided_names
 from modelreg.config import Settings
+from modelreg.digest import is_sha256
 from modelreg.environment import resolve_target
-from modelreg.errors import RefusedError
+from modelreg.errors import BlobMissingError, RefusedError
 from modelreg.findings import Decision, Finding, Verdict
-from modelreg.manifest import Manifest
+from modelreg.manifest import IndexEntry, Manifest
+from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.rules import Mode, Policy, Purpose, Target, rule_ids
-from modelreg.verify import Judgement
+from modelreg.store.base import Store
+from modelreg.verify import Evidence, Judgement
 
 
 class Checks(TypedDict, total=False):
@@ -58,6 +62,15 @@ def target_of(text: str | None, settings: Settings) -> Target | None:
     if environment is None:
         return None
     return Target(name, environment, is_implied=text is None and settings.target.source == "default")
+
+
+def evidence_of(store: Store, entry: IndexEntry) -> Evidence:
+    """What is known of an indexed version before its files are read."""
+    data: bytes | None = None
+    if is_sha256(entry.digest):  # a row can say anything
+        with contextlib.suppress(BlobMissingError):
+            data = store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
+    return Evidence(entry.digest, data, entry)
 
 
 def accepted(judgement: Judgement, what: str) -> Manifest:

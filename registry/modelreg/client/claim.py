@@ -1,4 +1,4 @@
-"""A push's claim on blobs: a lease that is taken again when it is lost, and a commit whose outcome is found out.
+"""The claim of a push or an import on blobs: a lease taken again when it is lost, a commit whose outcome is found out.
 
 Invariants: what is committed was leased since before it was published, or was found in the store after a new lease
 was taken; a commit of unknown outcome is asked for, under a lock that waits for its end, before anything is repeated.
@@ -152,7 +152,7 @@ class Claim:
 
 
 @contextlib.contextmanager
-def claim(index: Index, leases: Leases, store: Store, user: str) -> Iterator[Claim]:
-    """The claim of a push by ``user``."""
-    with Claim(index, leases, store, holder(user, "push")) as claimed:
+def claim(index: Index, leases: Leases, store: Store, user: str, what: str = "push") -> Iterator[Claim]:
+    """The claim of a push by ``user``, or of ``what`` else brings versions."""
+    with Claim(index, leases, store, holder(user, what)) as claimed:
         yield claimed

@@ -24,6 +24,7 @@ from modelreg.client.reading import in_order
 from modelreg.client.sources import Source, open_source, opened
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
+from modelreg.db.rows import VersionRows, rows_of
 from modelreg.db.transaction import Transaction
 from modelreg.digest.streams import (
     ChunkMismatchError,
@@ -36,7 +37,7 @@ from modelreg.digest.streams import (
 )
 from modelreg.errors import BlobMissingError, StoreError
 from modelreg.files import advice_on, reason_of
-from modelreg.manifest import IndexEntry
+from modelreg.manifest import parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.store.base import BlobReader, Store
 
@@ -134,10 +135,10 @@ def _heal(
         with_blob = [problem for problem in checked.problems if problem.need is not None]
         healings = {id(healing.problem): healing for healing in at_once(store, mend_blob, with_blob)}
         others = [problem for problem in checked.problems if problem.need is None]
-        entries = {id(problem): _verified(problem, store) for problem in others}
+        rows = {id(problem): _verified(problem, store) for problem in others}
 
         def write(transaction: Transaction) -> dict[int, Healing]:
-            return {id(problem): _write(transaction, problem, entries[id(problem)]) for problem in others}
+            return {id(problem): _write(transaction, problem, rows[id(problem)]) for problem in others}
 
         healings |= claimed.commit(write, lambda _: None)
     return Healed(tuple(healings[id(problem)] for problem in checked.problems))
@@ -155,24 +156,24 @@ def _blobs_of(problem: Problem) -> Iterator[str]:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _verified(problem: Problem, store: Store) -> IndexEntry | None:
+def _verified(problem: Problem, store: Store) -> VersionRows | None:
     """What a row is to say, if its manifest still is what its digest says."""
     if problem.entry is None:
         return None
+    digest = problem.entry.digest
     try:
-        read_manifest_bytes(store, problem.entry.digest)
+        return rows_of(parse_manifest(read_manifest_bytes(store, digest)), digest)
     except (BlobMissingError, WrongBytesError):
         return None
-    return problem.entry
 
 
-def _write(transaction: Transaction, problem: Problem, entry: IndexEntry | None) -> Healing:
+def _write(transaction: Transaction, problem: Problem, rows: VersionRows | None) -> Healing:
     if problem.alias is not None:
         transaction.remove_dangling_alias(*problem.alias)
         return Healing(problem, done=True, how="the alias was removed; point it anew: modelreg alias REF ALIAS")
     if problem.entry is None:
         return _hopeless(problem)
-    if entry is None or not transaction.rewrite(entry):
+    if rows is None or not transaction.rewrite(rows):
         return Healing(problem, done=False, how="the row or its manifest changed meanwhile: modelreg fsck again")
     return Healing(problem, done=True, how="the row was written anew from its manifest")
 

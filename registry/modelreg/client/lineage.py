@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from modelreg.client.care import Loss, LossKind
 from modelreg.manifest import IndexEntry
+
+if TYPE_CHECKING:
+    from modelreg.db.rows import VersionRows
 
 TAKE = "modelreg db rebuild --take sha256:..., with the one that is known to be right"
 
@@ -23,10 +27,15 @@ class Candidate:
     ``is_file`` if it is also a file of some model, so that anybody who pushes can have made it.
     """
 
-    entry: IndexEntry
+    rows: VersionRows
     previous: str | None
     registry: str
     is_file: bool = False
+
+    @property
+    def entry(self) -> IndexEntry:
+        """What the index would list."""
+        return self.rows.entry
 
 
 @dataclass(slots=True)

@@ -173,7 +173,7 @@ class _Rebuilding:
         for model, lineage in lineages.items():
             if lineage.chosen:
                 transaction.next_version(model)  # makes the model's row
-                transaction.add_entries(model, [one.entry for one in reversed(lineage.chosen)])
+                transaction.add_rows(model, [one.rows for one in reversed(lineage.chosen)])
         told = self._told(surveyed, lineages)
         if told.registry is not None:
             transaction.set_registry_id(told.registry, now)
@@ -244,10 +244,12 @@ def _kept(found: FoundManifest) -> Candidate | Loss:
     """What is to be remembered of a manifest, which can be long."""
     if found.manifest is None:
         return _bad(found.sha256, found.reason)
-    entry = IndexEntry.of(found.manifest, found.sha256)
-    if not _fits(found.manifest, entry):
+    from modelreg.db.rows import rows_of
+
+    rows = rows_of(found.manifest, found.sha256)
+    if not _fits(found.manifest, rows.entry):
         return _bad(found.sha256, "it says what no push can have written")
-    return Candidate(entry, found.manifest.previous, found.manifest.registry)
+    return Candidate(rows, found.manifest.previous, found.manifest.registry)
 
 
 def _fits(manifest: Manifest, entry: IndexEntry) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from modelreg import __version__
 from modelreg.client.care import Checked, Healed
-from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
+from modelreg.client.checks import Checks, accepted, accepted_bytes, evidence_of, policy_of, refuse, target_of
 from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.folder import replay_staged
@@ -32,31 +31,30 @@ from modelreg.client.replay import (
 from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
 from modelreg.client.stores import open_store_of
 from modelreg.client.sweep import preview, sweep
+from modelreg.client.travel import Travel
 from modelreg.comparison import ModelDifference
 from modelreg.config import Settings, load_settings
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index, no_model
-from modelreg.digest import is_sha256
 from modelreg.digest.streams import Progress
 from modelreg.environment import resolve_target
-from modelreg.errors import BlobMissingError, DocumentError, UsageError
+from modelreg.errors import DocumentError, UsageError
+from modelreg.facets import VersionFilter
 from modelreg.inspect import Inspector
-from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, check_metadata
-from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
+from modelreg.manifest import GOLDEN_PATH, WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry, Manifest, check_metadata
 from modelreg.refs import parse_alias, parse_name, parse_place, parse_reference
 from modelreg.replay import private_folder
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
-from modelreg.verify import Evidence, Judgement, verify
+from modelreg.verify import Judgement, verify
 
 if TYPE_CHECKING:
     from modelreg.db.session import Session
 
 TOOL = f"modelreg {__version__}"
-REASON_LENGTH_MAX = 2000
 
 
-class Registry:
+class Registry(Travel):
     """A registry of models: a database that lists them and a store that holds their bytes.
 
     Open one with ``Registry.open``; it can be used as a context manager.  Every method that takes a ``reference``
@@ -296,15 +294,21 @@ class Registry:
         return Replayed.of(manifest, entry.digest, run, judgement.verdict, policy)
 
     def list(
-        self, model: str | None = None, *, limit: int | None = None, after: str | None = None
+        self,
+        model: str | None = None,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        matching: VersionFilter | None = None,
     ) -> tuple[IndexEntry, ...]:
         """Every version of every model, or of one, by name and number: ``limit`` of them, from behind ``after``.
 
-        ``after`` is ``NAME:VERSION``, the last one of the page before.  Raises ``NotFoundError`` for a model that is
-        not there.
+        ``after`` is ``NAME:VERSION``, the last one of the page before.  ``matching``, made by ``parse_filter``, lets
+        only some versions through.  Raises ``NotFoundError`` for a model that is not there.
         """
         place = parse_place(after) if after is not None else None
-        found = self._index.versions(parse_name(model) if model is not None else None, limit=limit, after=place)
+        name = parse_name(model) if model is not None else None
+        found = self._index.versions(name, limit=limit, after=place, matching=matching)
         if model is not None and not found and not self._index.has_model(model):
             raise no_model(model)
         return found
@@ -354,8 +358,8 @@ class Registry:
 
     def withdraw(self, reference: str, reason: str) -> Withdrawn:
         """Refuse a version from now on; its bytes and its number stay."""
-        if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
-            raise UsageError(f"a withdrawal needs a reason of 1 to {REASON_LENGTH_MAX:,} characters")
+        if not reason.strip() or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
+            raise UsageError(f"a withdrawal needs a reason of 1 to {WITHDRAWAL_REASON_LENGTH_MAX:,} characters")
         return withdraw(self._index, self.resolve(reference), reason)
 
     def gc(self, *, dry_run: bool = False) -> Swept:
@@ -384,11 +388,7 @@ class Registry:
         policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
         target = target_of(checks.get("target"), self.settings)
         entry = self.resolve(reference)
-        data: bytes | None = None
-        if is_sha256(entry.digest):  # a row can say anything
-            with contextlib.suppress(BlobMissingError):
-                data = self.store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
-        return entry, verify(Evidence(entry.digest, data, entry), policy, target)
+        return entry, verify(evidence_of(self.store, entry), policy, target)
 
 
 def default_name(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -123,6 +124,79 @@ class Withdrawn:
     version: int
     reason: str
     withdrawn_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An archive that was written to ``path``, or with ``dry_run`` would be; ``digest`` is that of its index."""
+
+    path: str
+    digest: str
+    size_bytes: int
+    blobs: int
+    versions: tuple[IndexEntry, ...]
+    dry_run: bool = False
+
+
+class Outcome(enum.StrEnum):
+    """What became of a version of elsewhere."""
+
+    NEW = "new"
+    PRESENT = "present"
+    """It was here already, under the same digest."""
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of one version of elsewhere, and why it was not taken in.
+
+    ``withdrawn`` says that it is withdrawn here since now; ``aliases`` are those that were moved.
+    """
+
+    model: str
+    version: int
+    digest: str
+    outcome: Outcome
+    size_bytes: int = 0
+    withdrawn: bool = False
+    aliases: tuple[AliasMoved, ...] = ()
+    reason: str | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of every version that ``source``, an archive or a registry, offered; by name and number.
+
+    With ``dry_run`` everything was found out and nothing was written.
+    """
+
+    source: str
+    versions: tuple[Received, ...]
+    dry_run: bool = False
+    digest: str | None = None
+    """That of the archive."""
+
+    @property
+    def exit(self) -> int:
+        """The exit bits of all that was refused; failing that 1 for a conflict, and 0 if all is well."""
+        verdicts = [each.verdict for each in self.versions if each.verdict and each.outcome is Outcome.REFUSED]
+        refused = Verdict(tuple(finding for verdict in verdicts for finding in verdict.findings)).exit
+        return refused or int(any(each.outcome is Outcome.CONFLICT for each in self.versions))
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """How many versions filters find now that they did not before; ``unreadable`` are without their manifests."""
+
+    filled: int
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

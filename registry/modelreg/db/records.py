@@ -14,10 +14,12 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from modelreg.db import postgresql
-from modelreg.db.schema import aliases, files, models, registry, versions
+from modelreg.db.schema import aliases, files, models, registry, versions, without_facets
+from modelreg.db.search import find
 from modelreg.db.session import ATTEMPTS, Session, pause
 from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError, ConnectionLostError, NotFoundError, UnreachableError
+from modelreg.facets import VersionFilter
 from modelreg.manifest import IndexedFile, IndexEntry
 from modelreg.refs import Reference
 
@@ -80,9 +82,19 @@ class Index:
         )
 
     def versions(
-        self, model: str | None = None, *, limit: int | None = None, after: tuple[str, int] | None = None
+        self,
+        model: str | None = None,
+        *,
+        limit: int | None = None,
+        after: tuple[str, int] | None = None,
+        matching: VersionFilter | None = None,
     ) -> tuple[IndexEntry, ...]:
-        """Every version, or those of one model, by name and then number: ``limit`` of them, from behind ``after``."""
+        """Every version, or those of one model, by name and then number: ``limit`` of them, from behind ``after``.
+
+        ``matching`` lets only some of them through.
+        """
+        if matching is not None and matching.conditions:
+            return self._matching(matching, model, limit, after)
         query = sa.select(*_version_columns).join(models).order_by(models.c.name, versions.c.version).limit(limit)
         if model is not None:
             query = query.where(models.c.name == model)
@@ -94,10 +106,51 @@ class Index:
             rows = connection.execute(query).mappings().all()
             return _complete(connection, rows)
 
+    def _matching(
+        self, wanted: VersionFilter, model: str | None, limit: int | None, after: tuple[str, int] | None
+    ) -> tuple[IndexEntry, ...]:
+        found: list[IndexEntry] = []
+        with self._session.reading() as connection:
+            ids = find(connection, wanted, model=model, limit=limit, after=after)
+            for begin in range(0, len(ids), _IDS_MAX):
+                query = sa.select(*_version_columns).join(models).order_by(models.c.name, versions.c.version)
+                page = query.where(versions.c.id.in_(ids[begin : begin + _IDS_MAX]))
+                found += _complete(connection, connection.execute(page).mappings().all())
+        return tuple(found)
+
+    def count_without_facets(self) -> int:
+        """How many versions no filter finds, because an older modelreg indexed them."""
+        with self._session.reading() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(without_facets)).scalar_one()
+
+    def without_facets(self, after: int, limit: int) -> tuple[tuple[int, IndexEntry], ...]:
+        """Those versions with their ids, by id from behind ``after``."""
+        query = (
+            sa.select(*_version_columns)
+            .join(models)
+            .join(without_facets, without_facets.c.version_id == versions.c.id)
+            .where(versions.c.id > after)
+            .order_by(versions.c.id)
+            .limit(limit)
+        )
+        with self._session.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+            return tuple(zip((row["id"] for row in rows), _complete(connection, rows), strict=True))
+
     def has_model(self, name: str) -> bool:
         """Whether there is a model of that name."""
         with self._session.reading() as connection:
             return connection.execute(sa.select(models.c.id).where(models.c.name == name)).first() is not None
+
+    def near(self, model: str, version: int) -> dict[int, str]:
+        """The digests of that version and of both its neighbours, by number, as far as they are there."""
+        query = (
+            sa.select(versions.c.version, versions.c.digest)
+            .join(models)
+            .where(models.c.name == model, versions.c.version.between(version - 1, version + 1))
+        )
+        with self._session.reading() as connection:
+            return {row.version: row.digest for row in connection.execute(query)}
 
     def is_empty(self) -> bool:
         """Whether no version was ever pushed."""

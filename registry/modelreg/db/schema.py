@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The head of ``modelreg_migrations``; a test holds the two together."""
 REVISION_TABLE = "modelreg_revision"
 """Our own name, so that a database shared with another alembic user keeps both histories."""
@@ -96,6 +96,25 @@ aliases = Table(
     Column("moved_at", String(20), nullable=False),
     Index(None, "version_id"),
 )
+
+facets = Table(
+    "facets",
+    metadata,
+    Column("kind", _ordered(8), primary_key=True),
+    Column("key", _ordered(256), primary_key=True),
+    Column("value", _ordered(256), primary_key=True),
+    Column("model", _ordered(128), primary_key=True, comment="its name, so that a page is in the order of a list"),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("version_id", ForeignKey("versions.id"), nullable=False),
+    Index(None, "version_id"),
+)
+
+without_facets = Table(
+    "without_facets",
+    metadata,
+    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+)
+"""Versions of before revision 0003 that no filter finds yet."""
 
 leases = Table(
     "leases",

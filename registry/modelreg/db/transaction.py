@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
-from modelreg.db.schema import aliases, condemned, files, leases, models, registry, versions
-from modelreg.errors import CondemnedError, ConflictError, NotFoundError
-from modelreg.manifest import IndexEntry, Manifest
-
-_TOLD = ("created_at", "pushed_by", "container", "keras_version", "size_bytes")
-"""The columns of a version, besides what names it, that its manifest tells."""
-_ROWS_MAX = 500
-"""Versions that are written and asked for at once: SQLite of old took no more than 999 variables."""
+from modelreg.db.rows import VersionRows, insert_rows, rows_of
+from modelreg.db.schema import aliases, condemned, facets, files, leases, models, registry, versions, without_facets
+from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
+from modelreg.manifest import Manifest
 
 
-def _told(entry: IndexEntry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in _TOLD}
+def require_history(manifest: Manifest, digest: str, found: Mapping[int, str]) -> None:
+    """Raise ``HistoryError`` if a version cannot stand beside those of its model in ``found``, digests by number."""
+    name, here = f"{manifest.model}:{manifest.version}", found.get(manifest.version, digest)
+    if here != digest:
+        raise HistoryError(
+            f"{name} is sha256:{digest} there and sha256:{here} here; a manifest holds its name and number, so that "
+            "neither can take another",
+            hint=f"modelreg show {name}",
+        )
+    before = found.get(manifest.version - 1)
+    if before is not None and before != manifest.previous:
+        raise HistoryError(
+            f"{name} follows on sha256:{manifest.previous}, and {manifest.model}:{manifest.version - 1} here is "
+            f"sha256:{before}",
+            hint=f"modelreg show {manifest.model}:{manifest.version - 1}",
+        )
 
 
 class Transaction:
@@ -32,12 +42,7 @@ class Transaction:
 
         The model's row is locked, and made if it is not there, so that two pushes never see the same number.
         """
-        model_id = self._find_model(model)
-        if model_id is None:
-            self._connection.execute(
-                sa.text("INSERT INTO models (name) VALUES (:name) ON CONFLICT DO NOTHING"), {"name": model}
-            )
-            model_id = self._model_id(model)  # ours, or that of who came first
+        model_id = self._made_model(model)
         last = self._connection.execute(
             sa.select(versions.c.version, versions.c.digest)
             .where(versions.c.model_id == model_id)
@@ -45,6 +50,15 @@ class Transaction:
             .limit(1)
         ).first()
         return (1, None) if last is None else (last.version + 1, last.digest)
+
+    def _made_model(self, model: str) -> int:
+        found = self._find_model(model)
+        if found is not None:
+            return found
+        self._connection.execute(
+            sa.text("INSERT INTO models (name) VALUES (:name) ON CONFLICT DO NOTHING"), {"name": model}
+        )
+        return self._model_id(model)  # ours, or that of who came first
 
     def _find_model(self, model: str) -> int | None:
         query = sa.select(models.c.id).where(models.c.name == model).with_for_update()
@@ -74,39 +88,42 @@ class Transaction:
 
     def add(self, manifest: Manifest, digest: str) -> None:
         """Index a version whose manifest is stored under ``digest``."""
-        self.add_entries(manifest.model, [IndexEntry.of(manifest, digest)])
+        self.add_rows(manifest.model, [rows_of(manifest, digest)])
 
-    def add_entries(self, model: str, entries: Sequence[IndexEntry]) -> None:
+    def add_rows(self, model: str, rows: Sequence[VersionRows]) -> None:
         """Index versions of ``model``, whose row is there."""
-        model_id = self._model_id(model)
-        for begin in range(0, len(entries), _ROWS_MAX):
-            page = entries[begin : begin + _ROWS_MAX]
-            rows = [
-                {"model_id": model_id, "version": entry.version, "digest": entry.digest, **_told(entry)}
-                for entry in page
-            ]
-            self._connection.execute(versions.insert(), rows)
-            query = sa.select(versions.c.version, versions.c.id).where(
-                versions.c.model_id == model_id, versions.c.version.in_([entry.version for entry in page])
-            )
-            ids = {row.version: row.id for row in self._connection.execute(query)}
-            self._add_files([(ids[entry.version], entry) for entry in page])
+        insert_rows(self._connection, self._model_id(model), rows)
 
-    def _add_files(self, entries: Iterable[tuple[int, IndexEntry]]) -> None:
-        self._connection.execute(
-            files.insert(),
-            [
-                {"version_id": version_id, "path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256}
-                for version_id, entry in entries
-                for file in entry.files
-            ],
+    def add_facets(self, version_id: int, manifest: Manifest, digest: str) -> None:
+        """Index what a version of old is found by, unless somebody else just did."""
+        was_without = self._connection.execute(
+            without_facets.delete().where(without_facets.c.version_id == version_id)
+        ).rowcount
+        if was_without:
+            rows_of(manifest, digest).insert_facets(self._connection, version_id)
+
+    def admit(self, manifest: Manifest, digest: str) -> bool:
+        """Index a version of elsewhere under its own number; ``False`` if it is there already.
+
+        Raises ``HistoryError`` if that number is another version's, or the one before is not the one that it names.
+        """
+        model_id = self._made_model(manifest.model)
+        near = sa.select(versions.c.version, versions.c.digest).where(
+            versions.c.model_id == model_id, versions.c.version.in_((manifest.version - 1, manifest.version))
         )
+        found = {row.version: row.digest for row in self._connection.execute(near)}
+        if manifest.version in found and found[manifest.version] == digest:
+            return False
+        require_history(manifest, digest, found)
+        self.add(manifest, digest)
+        return True
 
-    def rewrite(self, entry: IndexEntry) -> bool:
+    def rewrite(self, rows: VersionRows) -> bool:
         """Let the rows of a version say what its manifest does; ``False`` if it is not there under that digest.
 
         Its name, number, digest, aliases and withdrawal stay.
         """
+        entry = rows.entry
         query = sa.select(versions.c.id).where(
             versions.c.model_id == self._model_id(entry.model),
             versions.c.version == entry.version,
@@ -115,9 +132,10 @@ class Transaction:
         version_id = self._connection.execute(query).scalar()
         if version_id is None:
             return False
-        self._connection.execute(versions.update().where(versions.c.id == version_id).values(**_told(entry)))
-        self._connection.execute(files.delete().where(files.c.version_id == version_id))
-        self._add_files([(version_id, entry)])
+        self._connection.execute(versions.update().where(versions.c.id == version_id).values(**rows.version))
+        for table in (files, facets, without_facets):
+            self._connection.execute(table.delete().where(table.c.version_id == version_id))
+        rows.insert_details(self._connection, version_id)
         return True
 
     def versions_of(self, model: str) -> dict[int, str]:
@@ -178,17 +196,21 @@ class Transaction:
 
     def withdraw(self, model: str, version: int, reason: str, now: str) -> None:
         """Mark a version withdrawn; raises ``ConflictError`` if it is already."""
-        result = self._connection.execute(
+        if not self.keep_withdrawn(model, version, reason, now):
+            raise ConflictError(f"{model}:{version} is already withdrawn", hint=f"modelreg show {model}:{version}")
+
+    def keep_withdrawn(self, model: str, version: int, reason: str, at: str) -> bool:
+        """Mark a version withdrawn as it is elsewhere; ``False`` if it is withdrawn here already, which stays so."""
+        marked = self._connection.execute(
             versions.update()
             .where(
                 versions.c.model_id == self._model_id(model),
                 versions.c.version == version,
                 versions.c.withdrawn_at.is_(None),
             )
-            .values(withdrawn_at=now, withdrawn_reason=reason)
+            .values(withdrawn_at=at, withdrawn_reason=reason)
         )
-        if result.rowcount != 1:
-            raise ConflictError(f"{model}:{version} is already withdrawn", hint=f"modelreg show {model}:{version}")
+        return marked.rowcount == 1
 
     def is_withdrawn(self, model: str, version: int, reason: str, now: str) -> bool:
         """Whether ``withdraw`` with the same words was committed, the model's row locked."""

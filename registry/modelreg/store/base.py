@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from modelreg.digest import BlobDigest
-from modelreg.digest.streams import Progress, Reader
+from modelreg.digest.streams import Progress
+from modelreg.files import Cloneable
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,11 @@ class StagedBlob(Protocol):
         ...
 
 
-class BlobReader(Reader, Protocol):
+class BlobReader(Cloneable, Protocol):
     """An open blob; ``size_bytes`` is what the store says and is checked by the caller."""
 
     @property
     def size_bytes(self) -> int: ...
-
-    def clone_to(self, descriptor: int) -> bool:
-        """Make the empty file behind ``descriptor`` share this blob's bytes; ``False`` where that cannot be done."""
-        ...
 
     def close(self) -> None: ...
 
@@ -110,8 +107,10 @@ class Store(Protocol):
     @property
     def properties(self) -> StoreProperties: ...
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None, *, owner: str = "") -> StagedBlob:
-        """Copy the file behind descriptor ``source`` into the store's private space while hashing it.
+    def stage(
+        self, source: int | Cloneable, size_bytes: int, progress: Progress | None = None, *, owner: str = ""
+    ) -> StagedBlob:
+        """Copy ``source``, a descriptor or a blob of elsewhere, into the store's private space while hashing it.
 
         ``owner`` is the lease, 32 hex digits, whose holder stages it; what nobody owns may be discarded at any time.
         Raises ``SizeChangedError`` if the source does not have ``size_bytes``, ``StoreError`` on the store's side.

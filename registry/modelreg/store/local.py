@@ -23,11 +23,10 @@ from modelreg.digest.streams import (
     Descriptor,
     Progress,
     SizeChangedError,
-    ingest,
     transfer,
 )
 from modelreg.errors import BlobMissingError, ModelregError, StoreAbsentError, StoreError
-from modelreg.files import advice_on, clone_file, fsync_folder, large_sink, make_folder, reason_of
+from modelreg.files import Cloneable, advice_on, clone_file, copy_hashed, fsync_folder, make_folder, reason_of
 from modelreg.store.base import BlobInfo, StagedInfo, StoreProperties
 
 FORMAT = "modelreg-store 1\n"
@@ -118,17 +117,14 @@ class LocalStore:
         make_folder(self._blobs)
         self._write_durably(self.root / "format", FORMAT.encode(), "")
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None, *, owner: str = "") -> _StagedFile:
+    def stage(
+        self, source: int | Cloneable, size_bytes: int, progress: Progress | None = None, *, owner: str = ""
+    ) -> _StagedFile:
         path = self._new_name(owner)
         with _as_store_error(f"cannot write to the store in {self.root}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            staged = Descriptor(descriptor)
             try:
-                if clone_file(source, descriptor):
-                    digest = ingest(staged, size_bytes, progress=progress)
-                else:
-                    sink = large_sink(staged, size_bytes)
-                    digest = ingest(Descriptor(source), size_bytes, sink=sink, progress=progress)
+                digest = copy_hashed(source, descriptor, size_bytes, progress=progress)
                 return _StagedFile(self, path, digest, descriptor)
             except BaseException:
                 os.close(descriptor)

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 
 from modelreg.digest import BlobDigest, sha256_hex
-from modelreg.digest.streams import Descriptor, Progress, ingest
+from modelreg.digest.streams import Descriptor, Progress
 from modelreg.errors import BlobMissingError, StoreError
+from modelreg.files import Cloneable, copy_hashed
 from modelreg.store.base import BlobInfo, StagedInfo, StoreProperties
 
 
@@ -66,7 +67,7 @@ class MemoryStore:
 
     def stage(
         self,
-        source: int,
+        source: int | Cloneable,
         size_bytes: int,
         progress: Progress | None = None,
         *,
@@ -75,7 +76,7 @@ class MemoryStore:
         descriptor, path = tempfile.mkstemp(prefix="modelreg-")
         os.unlink(path)  # noqa: PTH108 - the descriptor is all that is wanted
         try:
-            digest = ingest(Descriptor(source), size_bytes, sink=Descriptor(descriptor), progress=progress)
+            digest = copy_hashed(source, descriptor, size_bytes, progress=progress)
         except BaseException:
             os.close(descriptor)
             raise

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from modelreg.digest import BlobDigest, is_sha256, sha256_hex
 from modelreg.digest.streams import ChunkMismatchError, Descriptor, Progress, SizeChangedError, ingest, transfer
 from modelreg.errors import BlobMissingError, StoreAbsentError, StoreError
-from modelreg.files import advice_on, clone_file, large_sink, reason_of
+from modelreg.files import Cloneable, advice_on, copy_hashed, reason_of
 from modelreg.store.base import BlobInfo, Measured, StagedInfo, StoreProperties
 from modelreg.store.retry import BRIEF, Retry
 from modelreg.store.s3_bucket import Bucket
@@ -108,16 +108,18 @@ class S3Store:
             )
         self._retry(lambda: self._bucket.put(key, FORMAT, only_if_absent=False))
 
-    def stage(self, source: int, size_bytes: int, progress: Progress | None = None, *, owner: str = "") -> _Snapshot:  # noqa: ARG002 - a snapshot without a name dies with its process
+    def stage(
+        self,
+        source: int | Cloneable,
+        size_bytes: int,
+        progress: Progress | None = None,
+        *,
+        owner: str = "",  # noqa: ARG002 - a snapshot without a name dies with its process
+    ) -> _Snapshot:
         with _as_store_error("cannot make a private copy of what is pushed"):
             descriptor = _unnamed_file()
             try:
-                staged = Descriptor(descriptor)
-                if clone_file(source, descriptor):
-                    digest = ingest(staged, size_bytes, progress=progress)
-                else:
-                    sink = large_sink(staged, size_bytes)
-                    digest = ingest(Descriptor(source), size_bytes, sink=sink, progress=progress)
+                digest = copy_hashed(source, descriptor, size_bytes, progress=progress)
                 return _Snapshot(self, digest, descriptor)
             except BaseException:
                 os.close(descriptor)

@@ -10,14 +10,14 @@ from tests.conftest import make_manifest
 
 from modelreg.client.care import LossKind
 from modelreg.client.lineage import Candidate, Lineage, decide
+from modelreg.db.rows import rows_of
 from modelreg.digest import sha256_hex
-from modelreg.manifest import IndexEntry
 
 
 def candidate(version: int, previous: Candidate | None, *, mark: str = "", is_file: bool = False) -> Candidate:
     digest = sha256_hex(f"{version}{mark}{previous and previous.entry.digest}".encode())
     named = previous.entry.digest if previous else None
-    return Candidate(IndexEntry.of(make_manifest(version=version), digest), named, "registry", is_file)
+    return Candidate(rows_of(make_manifest(version=version), digest), named, "registry", is_file)
 
 
 def chain(length: int) -> list[Candidate]:
@@ -96,7 +96,7 @@ def test_a_manifest_that_is_also_a_pushed_file_is_not_believed() -> None:
 def test_a_version_whose_manifest_was_pushed_as_a_file_is_taken_when_a_later_one_names_it() -> None:
     """Claim: a pulled manifest that somebody pushed does not take its version away."""
     one, two = chain(2)
-    pushed = Candidate(one.entry, one.previous, one.registry, is_file=True)
+    pushed = Candidate(one.rows, one.previous, one.registry, is_file=True)
     assert versions(decide("fraud", [pushed, two], {})) == [1, 2]
 
 

@@ -55,6 +55,15 @@ RULES = (
         "move the file elsewhere, or pull again with --force",
     ),
     refuse(
+        "MR107",
+        "The archive is damaged, or none of ours",
+        "An archive that modelreg exports has one form only. This one is cut short, holds something beside its "
+        "versions, or says something else than its own index.",
+        "The archive is 9,000 bytes long; its index tells of 17,208.",
+        "copy the archive again and compare sizes; or export the versions again",
+        fixed=True,
+    ),
+    refuse(
         "MR110",
         "The file is empty or all zeros",
         "There is no model in it: a failed write, or a download that allocated space and never filled it.",
