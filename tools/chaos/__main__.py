@@ -19,7 +19,7 @@ from importlib import import_module
 from chaos import broken
 from chaos.report import Options, Row, table, write
 
-FAMILIES = ("syscalls", "kills")
+FAMILIES = ("syscalls", "kills", "lies", "database")
 
 
 def run(name: str, options: Options) -> Iterator[Row]:
