@@ -19,7 +19,7 @@ from importlib import import_module
 from chaos import broken
 from chaos.report import Options, Row, table, write
 
-FAMILIES = ("syscalls", "kills", "lies", "database", "full")
+FAMILIES = ("syscalls", "kills", "lies", "database", "full", "clocks")
 
 
 def run(name: str, options: Options) -> Iterator[Row]:
