@@ -13,7 +13,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers unit format reference oracle truth keras-builtins keras-tables tensorflow-ops
-.PHONY: opcode-tables mutations bench bench-scale requirements clean
+.PHONY: opcode-tables mutations bench bench-scale chaos requirements clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, ch
 
 bench-scale: $(VENV)/installed  ## the index at 100,000 versions against 1,000, on both databases
 	$(BIN)/python benchmarks/bench_scale.py
+
+chaos: $(VENV)/installed  ## break a registry in every way, and write what was lost into docs/reliability.md (ONLY=FAMILY)
+	PYTHONPATH=tools $(BIN)/python -m chaos --seed $(SEED) --workers $(WORKERS) --write $(if $(ONLY),--only $(ONLY)) $(if $(filter file,$(origin COUNT)),,--count $(COUNT)) $(if $(BREAK),--break $(BREAK))
 
 requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt

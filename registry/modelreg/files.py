@@ -28,6 +28,7 @@ LARGE_FROM_BYTES = 32 * 1024 * 1024
 _ADVICE = {
     errno.ENOSPC: "free some space there, or {elsewhere}",
     errno.EDQUOT: "the quota is used up: {elsewhere}",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f unlimited), or {elsewhere}",
     errno.EROFS: "the file system is mounted read-only: {elsewhere}",
     errno.EACCES: "check who owns that folder, or {elsewhere}",
     errno.EPERM: "check who owns that folder, or {elsewhere}",

@@ -15,11 +15,23 @@ SIGN, COMMIT = b"INSERT INTO versions", b"COMMIT"
 
 @dataclass
 class Proxy:
-    """``cuts`` of the next connections are cut, each ``before`` or ``after`` the server has committed."""
+    """``cuts`` of the next connections are cut, each ``before`` or ``after`` the server has committed.
+
+    With ``is_gone_after_cut`` every connection from a cut on is closed at once, until ``come_back``.
+    """
 
     port: int
     cuts: list[Literal["before", "after"]] = field(default_factory=list)
     fired: list[str] = field(default_factory=list)
+    is_gone_after_cut: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        return self.is_gone_after_cut and bool(self.fired)
+
+    def come_back(self) -> None:
+        """Let connections through again."""
+        self.is_gone_after_cut = False
 
 
 @contextlib.contextmanager
@@ -43,6 +55,9 @@ def _serve(listener: socket.socket, server_port: int, proxy: Proxy, ended: threa
     while not ended.is_set():
         with contextlib.suppress(TimeoutError):
             client, _ = listener.accept()
+            if proxy.is_gone:
+                client.close()
+                continue
             threads.append(threading.Thread(target=_relay, args=(client, server_port, proxy, ended)))
             threads[-1].start()
     for thread in threads:

@@ -63,6 +63,12 @@ def push(
     custom_objects: CustomObjects = None,
     tolerance: Tolerance = None,
     timeout: Timeout = 600.0,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Make no version if the newest one is of the same files and metadata: for a retry."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find out everything and write nothing.")] = False,
 ) -> Result:
     """Push a model file or folder as the next version of its name.
@@ -84,6 +90,7 @@ def push(
             environment=env,
             allow=allow or (),
             golden=request,
+            once=once,
             dry_run=dry_run,
             progress=advance,
             inspector=inspector,
@@ -119,7 +126,9 @@ def _result(pushed: Pushed) -> Result:
         lines = [f"{pushed.model}: would be pushed; nothing was written", content]
     else:
         lines = [f"{pushed.reference} {prefixed(pushed.digest)}", content]
-    if pushed.same_model_as is not None:
+    if pushed.already_there:
+        lines.append("already there: the same files and metadata were pushed before; no version was made")
+    elif pushed.same_model_as is not None:
         lines.append(f"same weights as {pushed.same_model_as}, new file")
     if pushed.aliases:
         lines.append("aliases: " + ", ".join(pushed.aliases))
@@ -140,6 +149,7 @@ def _result(pushed: Pushed) -> Result:
             "dry_run": pushed.dry_run,
             "semantic_digest": pushed.semantic_digest,
             "same_model_as": pushed.same_model_as,
+            "already_there": pushed.already_there,
             "verdict": pushed.verdict.to_json(),
         },
         blocks=(Lines(tuple(lines)),),

@@ -55,6 +55,7 @@ class PushRequest:
     tool: str = ""
     golden: GoldenRequest | None = None
     inspector: Inspector | None = None
+    once: bool = False
 
 
 def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
@@ -90,9 +91,10 @@ def push(request: PushRequest, store: Store, index: Index, leases: Leases, progr
         golden = _golden(request, files, [blob.descriptor() for blob in staged], facts)
         content = _Content(files, staged, facts, verdict, golden)
         content.publish(store, claimed)
-        manifest, digest = _Commit(request, registry_id, store, claimed, content).run()
+        commit = _Commit(request, registry_id, store, claimed, content)
+        manifest, digest = commit.run()
         same_model_as = _same_model(manifest, store)
-    return _result(request, content, manifest, digest, same_model_as)
+    return _result(request, content, manifest, digest, same_model_as, already_there=commit.found_there)
 
 
 def _same_model(manifest: Manifest, store: Store) -> str | None:
@@ -181,6 +183,7 @@ class _Commit:
         self._entries = content.entries()
         self._environment = _push_environment(request, content.facts)
         self._last: tuple[Manifest, str] | None = None
+        self.found_there = False
 
     def run(self) -> tuple[Manifest, str]:
         """The manifest that was committed, and its digest; raises ``ConnectionLostError`` if nobody can know."""
@@ -193,11 +196,16 @@ class _Commit:
             raise ConnectionLostError(
                 f"whether {self._request.path.name!r} was pushed is not known yet: {error.message}",
                 hint=f"when the database is back, ask: modelreg show {model}@sha256:{digest}"
-                " (exit 0: it was; exit 3: push again)",
+                " (exit 0: it was; exit 3: push again), or push again with --once",
             ) from error
 
     def _write(self, transaction: Transaction) -> tuple[Manifest, str]:
         version, previous = transaction.next_version(self._request.model)
+        before = self._same_push(transaction, version - 1, previous)
+        self.found_there, self._last = before is not None, None
+        if before is not None and previous is not None:
+            self._move_aliases(transaction, version - 1)
+            return before, previous
         manifest = self._manifest(version, previous)
         data = manifest.to_bytes()
         digest = manifest_digest(data)
@@ -205,9 +213,24 @@ class _Commit:
         self._last = manifest, digest
         self._store.put(data, owner=self._claim.owner)
         transaction.add(manifest, digest)
-        for alias in self._request.aliases:
-            transaction.move_alias(self._request.model, alias, version, manifest.created_at)
+        self._move_aliases(transaction, version)
         return manifest, digest
+
+    def _move_aliases(self, transaction: Transaction, version: int) -> None:
+        for alias in self._request.aliases:
+            transaction.move_alias(self._request.model, alias, version, utc_now())
+
+    def _same_push(self, transaction: Transaction, version: int, digest: str | None) -> Manifest | None:
+        """With ``once``, the newest version if it is what is being pushed: a push that was made before is found."""
+        if not self._request.once or digest is None or not transaction.is_offered(self._request.model, version):
+            return None
+        with contextlib.suppress(BlobMissingError, DocumentError):  # what cannot be read is not what is pushed
+            before = parse_manifest(self._store.read(digest, DOCUMENT_SIZE_BYTES_MAX))
+            golden = self._content.golden.golden if self._content.golden else None
+            theirs = (before.files, dict(before.metadata), before.golden and before.golden.sha256)
+            ours = (self._entries, dict(self._request.metadata), golden and golden.sha256)
+            return before if theirs == ours else None
+        return None
 
     def _written(self, transaction: Transaction) -> tuple[Manifest, str] | None:
         if self._last is None or not transaction.has_version(self._request.model, self._last[1]):
@@ -258,6 +281,8 @@ def _result(
     manifest: Manifest | None = None,
     digest: str | None = None,
     same_model_as: str | None = None,
+    *,
+    already_there: bool = False,
 ) -> Pushed:
     return Pushed(
         model=request.model,
@@ -272,4 +297,5 @@ def _result(
         golden=content.golden.golden if content.golden else None,
         semantic_digest=content.facts.semantic_digest,
         same_model_as=same_model_as,
+        already_there=already_there,
     )

@@ -125,6 +125,7 @@ class Registry(Travel):
         environment: str = "current",
         allow: Iterable[str] = (),
         golden: int | GoldenRequest | None = None,
+        once: bool = False,
         dry_run: bool = False,
         progress: Progress | None = None,
         inspector: Inspector | None = None,
@@ -134,7 +135,8 @@ class Registry(Travel):
         ``environment`` is where the model was made: ``current``, ``none``, a document, an interpreter or a
         requirements text.  ``golden`` samples are predicted by a child's Keras and kept, to be computed again by
         ``replay``: this runs the model, so its bytecode must be allowed (``MR301``); raises ``LoadError`` where that
-        cannot be done.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
+        cannot be done.  With ``once`` a newest version of the same files and metadata is the answer, and no other is
+        made: for a retry.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
         that was started earlier, so that its start overlaps with other work; it stays the caller's.
         """
         if not os.fspath(path):
@@ -156,6 +158,7 @@ class Registry(Travel):
             tool=TOOL,
             golden=GoldenRequest(golden) if isinstance(golden, int) else golden,
             inspector=inspector,
+            once=once,
         )
         if dry_run:
             return rehearse(request, progress)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Pushed:
     """A push that was committed, or with ``dry_run`` would have been (then ``version`` and ``digest`` are ``None``).
 
-    ``same_model_as`` is the version before, if it holds the same weights and architecture.
+    ``same_model_as`` is the version before, if it holds the same weights and architecture.  ``already_there``: with
+    ``once`` nothing was pushed, since ``version`` is the same push, made before.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Pushed:
     golden: Golden | None = None
     semantic_digest: str | None = None
     same_model_as: str | None = None
+    already_there: bool = False
 
     @property
     def reference(self) -> str:

@@ -212,6 +212,15 @@ class Transaction:
         )
         return marked.rowcount == 1
 
+    def is_offered(self, model: str, version: int) -> bool:
+        """Whether ``model`` has that version and it is not withdrawn, the model's row locked."""
+        query = sa.select(versions.c.id).where(
+            versions.c.model_id == self._model_id(model),
+            versions.c.version == version,
+            versions.c.withdrawn_at.is_(None),
+        )
+        return self._connection.execute(query).first() is not None
+
     def is_withdrawn(self, model: str, version: int, reason: str, now: str) -> bool:
         """Whether ``withdraw`` with the same words was committed, the model's row locked."""
         query = sa.select(versions.c.id).where(

@@ -1,0 +1,123 @@
+"""strace on one child: the system calls that it makes on our files, and one of them killed or failed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.children import Child
+
+ERRORS: dict[str, tuple[str, ...]] = {
+    "openat": ("EMFILE", "ENOSPC"),
+    "read": ("EIO", "EINTR"),
+    "pread64": ("EIO",),
+    "write": ("ENOSPC", "EINTR"),
+    "pwrite64": ("ENOSPC", "EIO"),
+    "copy_file_range": ("EIO",),
+    "sendfile": ("EIO",),
+    "fsync": ("EIO", "ENOSPC"),
+    "fdatasync": ("EIO", "EDQUOT"),
+    "rename": ("ENOSPC", "EIO"),
+    "renameat": ("EIO",),
+    "renameat2": ("EIO",),
+    "link": ("EIO",),
+    "linkat": ("EIO",),
+    "unlink": ("EIO", "EROFS"),
+    "unlinkat": ("EIO",),
+    "rmdir": ("EIO",),
+    "ftruncate": ("ENOSPC",),
+    "fallocate": ("ENOSPC",),
+    "mkdir": ("ENOSPC", "EROFS"),
+    "mkdirat": ("EROFS",),
+    "close": ("EIO", "EINTR"),
+    "flock": ("EINTR", "ENOLCK"),
+    "fcntl": ("ENOLCK",),
+    "ioctl": ("EIO",),
+    "fchmod": ("EROFS",),
+    "getdents64": ("EIO",),
+    "newfstatat": ("EIO",),
+    "mmap": ("ENOMEM",),
+}
+"""What each call is failed with; each is killed at, too."""
+KILL = "SIGKILL"
+ATTACH_S = 30.0
+_CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The ``number``-th ``call`` of a program, and what befalls it: an error's name, or ``SIGKILL``."""
+
+    call: str
+    number: int
+    fault: str
+
+    @property
+    def injection(self) -> str:
+        how = f"signal={KILL}" if self.fault == KILL else f"error={self.fault}"
+        return f"inject={self.call}:{how}:when={self.number}"
+
+
+def program() -> str:
+    """strace; raises ``FileNotFoundError`` that says how to get it."""
+    found = shutil.which("strace")
+    if found is None:
+        raise FileNotFoundError("strace is not installed here: apt-get install strace")
+    return found
+
+
+def traced(child: Child, point: Point | None = None) -> tuple[int, str]:
+    """Let the child run under strace; its exit status, and what strace wrote."""
+    log = child.folder / "strace"
+    calls = point.call if point else ",".join(ERRORS)
+    options = ["-q", "-y", "-s", "0", "-o", str(log), "-e", f"trace={calls}", "-e", "signal=none"]
+    if point is not None:
+        options += ["-e", point.injection]
+    tracer = subprocess.Popen([program(), *options, "-p", str(child.pid)], stderr=subprocess.PIPE)
+    try:
+        _await_tracer(child.pid, tracer)
+        child.go()
+        status = child.wait()
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        tracer.wait(60)
+        assert tracer.stderr is not None
+        tracer.stderr.close()
+    return status, log.read_text(errors="replace")
+
+
+def _await_tracer(pid: int, tracer: subprocess.Popen[bytes]) -> None:
+    status, until = Path(f"/proc/{pid}/status"), time.monotonic() + ATTACH_S
+    while "TracerPid:\t0" in status.read_text():
+        if tracer.poll() is not None or time.monotonic() > until:
+            assert tracer.stderr is not None
+            raise RuntimeError(f"strace did not attach: {os.read(tracer.stderr.fileno(), 1000)!r}")
+        time.sleep(0.002)
+
+
+def points(log: str, folder: Path) -> Iterator[Point]:
+    """Every way to break a traced run at a call that concerns something below ``folder``."""
+    seen: Counter[str] = Counter()
+    for line in log.splitlines():
+        found = _CALL.match(line)
+        if found is None:
+            continue
+        call = found[1]
+        seen[call] += 1
+        if str(folder) in line and call in ERRORS:
+            for fault in (KILL, *ERRORS[call]):
+                yield Point(call, seen[call], fault)
+
+
+def fired(log: str, status: int, point: Point) -> bool:
+    """Whether the fault came: strace marks a failed call, and the kernel says who was killed."""
+    return status == -9 if point.fault == KILL else "(INJECTED)" in log
