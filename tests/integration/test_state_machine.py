@@ -196,7 +196,9 @@ class RegistryMachine(RuleBasedStateMachine):
     def lists_what_was_pushed(self) -> None:
         found = {(entry.model, entry.version): entry for entry in self.registry.list()}
         wanted = {(name, n): known for name, all_ in self.model.versions.items() for n, known in enumerate(all_, 1)}
-        assert {place: entry.digest for place, entry in found.items()} == {p: known.digest for p, known in wanted.items()}
+        assert {place: entry.digest for place, entry in found.items()} == {
+            p: known.digest for p, known in wanted.items()
+        }
         assert {place for place, entry in found.items() if entry.withdrawn_at} == {
             place for place, known in wanted.items() if known.withdrawn
         }
@@ -262,9 +264,7 @@ def test_any_sequence_of_commands_leaves_what_the_model_says(
             return found
 
         class Machine(RegistryMachine):
-            open_registry = staticmethod(  # type: ignore[assignment]
-                lambda: _opened(new_database_url(), new_storage_url())
-            )
+            open_registry = staticmethod(lambda: _opened(new_database_url(), new_storage_url()))
             can_damage = new_storage_url().startswith("file:")
 
         Machine.inspector = inspector

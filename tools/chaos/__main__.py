@@ -1,6 +1,6 @@
-"""``make chaos``: run the families of faults, print their tables, and write them into ``docs/reliability.md``.
+"""``make chaos``: run families of faults, print their tables, write them into ``docs/reliability.md``.
 
-    PYTHONPATH=tools python -m chaos [--only FAMILY ...] [--count N] [--seed N] [--workers N] [--break MISTAKE] [--write]
+    python -m chaos [--only FAMILY ...] [--count N] [--seed N] [--workers N] [--break MISTAKE] [--write]
 
 Exits with 1 if anything was lost or wrong, stayed behind, or broke a promise in another way.
 """

@@ -64,11 +64,11 @@ def fork(work: Callable[[], int | None], folder: Path) -> Child:
             file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(file, descriptor)
             os.close(file)
-        sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))  # noqa: SIM115, PTH123
+        sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))  # noqa: SIM115
         ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANY, 0, 0, 0)
         if os.read(behind, 1):  # else whoever started us is gone
             status = work() or 0
-    except BaseException:  # noqa: BLE001 - nothing of a child may go on as its parent
+    except BaseException:
         traceback.print_exc()
     finally:
         with contextlib.suppress(BaseException):

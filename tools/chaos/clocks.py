@@ -6,7 +6,7 @@ through the vDSO, where strace cannot reach it); what the kernel stamps on files
 
 from __future__ import annotations
 
-import datetime as real
+import datetime as dt
 import random
 import tempfile
 import time
@@ -32,12 +32,15 @@ def run(options: Options) -> Iterator[Row]:
     for place, scale in ((places.files, 365 * 86400), (places.servers, 60)):
         with tempfile.TemporaryDirectory(prefix="chaos-") as name, place(Path(name)) as there:
             row, record = Row(there.name), Record()
-            row.remark = "wrong by up to 60 years" if scale > 60 else "wrong by minutes; by years, S3 refuses with a clear error"
+            row.remark = (
+                "wrong by up to 60 years" if scale > 60 else "wrong by minutes; by years, S3 refuses and says so"
+            )
             chance = random.Random(options.seed)
             with there.open():
                 pass
             for turn in range(options.count):
-                _turn(there, Path(name, str(turn)), chance.choice(YEARS) * scale // (1 if scale > 60 else 6), record, row)
+                wrong_s = chance.choice(YEARS) * scale // (1 if scale > 60 else 6)
+                _turn(there, Path(name, str(turn)), wrong_s, record, row)
             if scale == 60:
                 _refused(there, Path(name, "refused"), row)
             with there.open() as registry:
@@ -73,8 +76,8 @@ def _turn(place: Place, folder: Path, wrong_s: int, record: Record, row: Row) ->
     if fingerprint(folder / "out") != fingerprint(model):
         row.wrong += 1
     with place.open() as registry:
-        told = real.datetime.fromisoformat(registry.resolve(reference).created_at)
-    if abs((told - real.datetime.now(real.UTC)).total_seconds() - wrong_s) > ACCURACY_S:
+        told = dt.datetime.fromisoformat(registry.resolve(reference).created_at)
+    if abs((told - dt.datetime.now(dt.UTC)).total_seconds() - wrong_s) > ACCURACY_S:
         row.problems.append(f"the clock was not moved: {told}")
 
 
@@ -102,34 +105,34 @@ def _ran(work: Callable[[], int], folder: Path) -> tuple[int, str]:
     child = fork(work, folder / "child")
     child.go()
     status = child.wait()
-    return status, child.output if child.output else child.errors
+    return status, child.output or child.errors
 
 
 def _move_clock(wrong_s: int) -> None:
     """From here on this process believes another time, in every module that asks for it by these names."""
     import sys
 
-    clock, off = time.time, real.timedelta(seconds=wrong_s)
+    clock, off = time.time, dt.timedelta(seconds=wrong_s)
 
-    class Moved(real.datetime):
+    class Moved(dt.datetime):
         @classmethod
-        def now(cls, tz: real.tzinfo | None = None) -> Moved:  # type: ignore[override]
-            return cls.fromtimestamp(clock(), tz) + off  # type: ignore[return-value]
+        def now(cls, tz: dt.tzinfo | None = None) -> Moved:
+            return cls.fromtimestamp(clock(), tz) + off
 
         @classmethod
         def utcnow(cls) -> Moved:
-            return cls.now(real.UTC).replace(tzinfo=None)
+            return cls.now(dt.UTC).replace(tzinfo=None)
 
-    genuine = real.datetime
+    genuine = dt.datetime
     time.time = lambda: clock() + wrong_s
     import botocore.auth
     import botocore.compat
 
     for module in list(sys.modules.values()):
-        if module is not None and getattr(module, "datetime", None) is genuine and module is not real:
+        if getattr(module, "datetime", None) is genuine and module is not dt:
             module.datetime = Moved  # type: ignore[attr-defined]
     for module in (botocore.auth, botocore.compat):
         if hasattr(module, "get_current_datetime"):
             module.get_current_datetime = lambda remove_tzinfo=True: (  # type: ignore[attr-defined]
-                Moved.utcnow() if remove_tzinfo else Moved.now(real.UTC)
+                Moved.utcnow() if remove_tzinfo else Moved.now(dt.UTC)
             )

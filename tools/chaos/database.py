@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.servers.cutting_proxy import Proxy, cutting_proxy
+from tests.servers.postgres import Server, postgres
+
 from chaos.record import Record, fingerprint
 from chaos.report import Options, Row
 from modelreg import Inspector, ModelregError, NotFoundError, Registry
-from tests.servers.cutting_proxy import Proxy, cutting_proxy
-from tests.servers.postgres import Server, postgres
 
 NAME = "database"
 TITLE = "The database goes"
@@ -88,9 +89,7 @@ def _cut(case: Case, folder: Path, url: str, port: int, inspector: Inspector, ro
     row.problems[problems:] = [f"{case.name}: {problem}" for problem in row.problems[problems:]]
 
 
-def _answer(
-    url: str, storage: str, model: Path, inspector: Inspector, record: Record, proxy: Proxy
-) -> str:
+def _answer(url: str, storage: str, model: Path, inspector: Inspector, record: Record, proxy: Proxy) -> str:
     """Push; if that says that nobody knows, let the database come back and ask what its hint says."""
     try:
         with Registry.open(database_url=url, storage_url=storage) as registry:

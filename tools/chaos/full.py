@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.places import Place
 from chaos.record import Record, fingerprint
 from chaos.report import Options, Row
 from modelreg import Inspector, ModelregError, Registry
@@ -72,13 +73,10 @@ def _one(case: Case, folder: Path, level: float, inspector: Inspector, row: Row)
         path.mkdir(parents=True)
     small = places[case.place]
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", small], check=True)
-    addresses = {
-        "database_url": f"sqlite:///{places['database']}/registry.db",
-        "storage_url": f"file://{places['store']}/store",
-    }
+    there = Place("small disks", f"sqlite:///{places['database']}/registry.db", f"file://{places['store']}/store")
     record, problems = Record(), len(row.problems)
     first, second = _model(folder, "first", 200_000), _model(folder, "second", 1_500_000)
-    with Registry.open(**addresses) as registry:
+    with there.open() as registry:
         _push(registry, first, record, inspector)
         _push(registry, second, record, inspector)
     third = _model(folder, "third", 1_700_000)
@@ -87,7 +85,7 @@ def _one(case: Case, folder: Path, level: float, inspector: Inspector, row: Row)
     with _limited(case, small, level):
         row.operations += 1
         try:
-            with Registry.open(**addresses) as registry:
+            with there.open() as registry:
                 if case.place == "destination":
                     registry.pull("fraud:2", out, target="none")
                 else:
@@ -100,8 +98,8 @@ def _one(case: Case, folder: Path, level: float, inspector: Inspector, row: Row)
                 row.problems.append("it was full, and the command says that all is well")
     if out.exists() and fingerprint(out) != fingerprint(second):
         row.wrong += 1
-    row.leftovers += len([name for name in os.listdir(out.parent) if name != "out"])
-    with Registry.open(**addresses) as registry:  # there is space again
+    row.leftovers += sum(path != out for path in out.parent.iterdir())
+    with there.open() as registry:  # there is space again
         _push(registry, third, record, inspector)
         registry.pull("fraud:2", folder / "again", target="none")
         record.audit(registry, row)

@@ -1,4 +1,4 @@
-"""kill -9 at random moments: writers, a sweep and a puller beside each other, begun again as often as they are killed."""
+"""kill -9 at random moments: writers, a sweep and a puller beside each other, begun again when they are killed."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _write(place: Place, folder: Path, seed: float, pipe: int) -> int:
             _tell(pipe, "pushed", pushed.reference, pushed.digest, path.name, sha256)
 
 
-def _sweep(place: Place, folder: Path, seed: float, pipe: int) -> int:
+def _sweep(place: Place, _folder: Path, _seed: float, pipe: int) -> int:
     with place.open() as registry:
         while True:
             _tell(pipe, "sweeping")
@@ -204,7 +204,7 @@ def _sweep(place: Place, folder: Path, seed: float, pipe: int) -> int:
             time.sleep(REST_S)
 
 
-def _pull(place: Place, folder: Path, seed: float, pipe: int) -> int:
+def _pull(place: Place, folder: Path, _seed: float, pipe: int) -> int:
     """Pull the newest version for ever, each time to a new place."""
     turn = 0
     with place.open() as registry:

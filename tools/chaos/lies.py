@@ -11,6 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.servers.proxy import Answer, Proxy, Request, honest, proxy_before
+from tests.servers.server import S3Server
+
 from chaos.lying import DAMAGES, LISTS, WRITES, Lie, failing_half, failing_mostly
 from chaos.places import s3_server
 from chaos.record import Record, fingerprint
@@ -22,8 +25,6 @@ from modelreg.store.retry import Retry, RetryPolicy
 from modelreg.store.s3 import S3Store
 from modelreg.store.s3_bucket import Bucket, Timeouts
 from modelreg.store.s3_url import parse_s3_url
-from tests.servers.proxy import Answer, Proxy, Request, honest, proxy_before
-from tests.servers.server import S3Server
 
 NAME = "lies"
 TITLE = "A store that lies"
@@ -45,7 +46,13 @@ ENDS_S = 90.0
 FORGOTTEN = "put acknowledged and forgotten"
 """It is noticed, and not repeated: a server that forgets what it acknowledged is to be told, not helped."""
 SLOW = ("late", "slow drip")
-OF_PARTS = ("part", "complete", "acknowledgement of a part", "acknowledgement of a begun", "acknowledgement of complete")
+OF_PARTS = (
+    "part",
+    "complete",
+    "acknowledgement of a part",
+    "acknowledgement of a begun",
+    "acknowledgement of complete",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +89,11 @@ def run(options: Options) -> Iterator[Row]:
         folder = Path(name)
         stands: list[_Stand] = []
         try:
-            for server in SERVERS:
-                stands.append(_Stand(server, folder))
+            stands.extend(_Stand(server, folder) for server in SERVERS)
             for case in cases():
                 row = Row(case.name)
-                remarks: list[str] = []
-                for stand in stands:
-                    for turn in range(options.count):
-                        remarks.append(stand.tell(case, options.seed + turn, row))
+                turns = range(options.seed, options.seed + options.count)
+                remarks = [stand.tell(case, seed, row) for stand in stands for seed in turns]
                 row.remark = ", ".join(dict.fromkeys(remarks))
                 yield row
         finally:
@@ -177,9 +181,7 @@ class _Stand:
         assert pushed.digest is not None
         record.acknowledge(pushed.reference, pushed.digest, fingerprint(model))
 
-    def _run(
-        self, registry: Registry, command: str, out: Path, other: Path, record: Record
-    ) -> ModelregError | None:
+    def _run(self, registry: Registry, command: str, out: Path, other: Path, record: Record) -> ModelregError | None:
         """Run the command; the error that it ended with."""
         try:
             if command == "push":

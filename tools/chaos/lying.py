@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tests.servers.proxy import Answer, Request
@@ -227,6 +227,3 @@ def failing_half() -> Lie:
 def failing_mostly() -> Lie:
     """99 of 100."""
     return Lie("99 % errors 500", _of(_error(500, "InternalError")), lambda request: True, _by_chance(99))
-
-
-LIES: Mapping[str, Lie] = {lie.name: lie for lie in (*DAMAGES, *WRITES, *LISTS)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import tempfile
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.report import Row
-from modelreg import Inspector, ModelregError, NotFoundError, Registry
+from modelreg import Inspector, ModelregError, Registry
 
 
 def fingerprint(path: Path) -> dict[str, str]:
@@ -107,10 +106,3 @@ def audit_destination(destination: Path, before: Mapping[str, str] | None, wante
     if found not in (before, wanted):
         row.wrong += 1
         row.problems.append(f"the destination holds {sorted(found or {})}")
-
-
-def whole(registry: Registry, reference: str) -> bool:
-    """Whether a version is there and verifies, every byte."""
-    with contextlib.suppress(ModelregError, NotFoundError):
-        return registry.verify(reference, full=True, target="none").verdict.exit == 0
-    return False

@@ -69,10 +69,10 @@ OPERATIONS: dict[str, Operation] = {
     "first push": Operation(lambda g: ["push", str(g.model), "--name", "fraud"], has_registry=False, is_push=True),
     "push": Operation(lambda g: ["push", str(g.model), "--name", "fraud", "--alias", "latest"], is_push=True),
     "pull": Operation(lambda g: ["pull", "fraud:1", "--out", str(g.destination), "--full", "--target", "none"]),
-    "alias": Operation(lambda g: ["alias", "fraud:2", "production", "--expect", "1"]),
-    "withdraw": Operation(lambda g: ["withdraw", "fraud:1", "--reason", "old", "--yes"]),
-    "gc": Operation(lambda g: ["gc", "--yes"]),
-    "db upgrade": Operation(lambda g: ["db", "upgrade"], has_registry=False, is_upgrade=True),
+    "alias": Operation(lambda _: ["alias", "fraud:2", "production", "--expect", "1"]),
+    "withdraw": Operation(lambda _: ["withdraw", "fraud:1", "--reason", "old", "--yes"]),
+    "gc": Operation(lambda _: ["gc", "--yes"]),
+    "db upgrade": Operation(lambda _: ["db", "upgrade"], has_registry=False, is_upgrade=True),
 }
 
 
@@ -154,9 +154,7 @@ def _prepare(name: str, folder: Path, inspector: Inspector) -> Ground:
     return ground
 
 
-def _break(
-    name: str, point: Point, ground: Ground, row: Row, inspector: Inspector, mistake: str | None
-) -> None:
+def _break(name: str, point: Point, ground: Ground, row: Row, inspector: Inspector, mistake: str | None) -> None:
     """Run the operation with one fault, and see what is left."""
     operation, problems = OPERATIONS[name], len(row.problems)
     work = broken.patched(mistake, command(operation.arguments(ground), ground.environment))
@@ -209,6 +207,6 @@ def _old_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """The rows of the tables that the first schema had; SQLite undoes what a dead upgrade had begun."""
     connection = sqlite3.connect(os.fspath(path))
     try:
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in OLD_TABLES}  # noqa: S608
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in OLD_TABLES}
     finally:
         connection.close()

@@ -34,7 +34,7 @@ _SQLITE_HINTS = {
     "unable to open": "check that its folder exists and is yours",
     "readonly": "check who owns that file and its folder",
     "full": "free some space there, or point MODELREG_DATABASE_URL elsewhere",
-    "disk I/O error": "is there room on that disk (df), and is it well (dmesg)? nothing was half-written, try again then",
+    "disk I/O error": "is there room on that disk (df), is it well (dmesg)? nothing was half-written, try again",
     "malformed": "restore it from a backup; the manifests in the store are intact",
     "not a database": "MODELREG_DATABASE_URL must name a file of its own",
 }
