@@ -12,6 +12,7 @@ import pytest
 LOOPBACK = ["127.0.0.1"]
 GIVEN = "MODELREG_TEST_S3_URL"
 """A user's own server: ``s3://BUCKET/PREFIX?endpoint=...`` of a bucket that the tests may fill and empty."""
+START_ATTEMPTS = 3
 SERVERS = ("seaweedfs", "juicefs", "rclone")
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_REGION")
 given_url = os.environ.get(GIVEN)
@@ -34,7 +35,14 @@ def _started(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ob
 
     module = importlib.import_module(f"tests.servers.{name}")
     start: Callable[[Path], contextlib.AbstractContextManager[object]] = getattr(module, name)
-    with start(tmp_path_factory.mktemp(name)) as server:
+    with contextlib.ExitStack() as stack:
+        for attempt in range(START_ATTEMPTS):
+            try:
+                server = stack.enter_context(start(tmp_path_factory.mktemp(name)))
+                break
+            except pytest.fail.Exception:  # somebody took a port between its choice and its use
+                if attempt == START_ATTEMPTS - 1:
+                    raise
         yield server
 
 
