@@ -25,7 +25,7 @@ from modelreg import Inspector, ModelregError, Registry
 
 NAME = "full"
 TITLE = "A full place"
-DEFAULT_COUNT = 8
+DEFAULT_COUNT = 6
 DISK_BYTES = 8 * 1024 * 1024
 PLACES = ("store", "database", "destination")
 SIZE_LIMIT = "limited file size"

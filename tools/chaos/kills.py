@@ -22,7 +22,7 @@ from modelreg import Inspector, NotFoundError, RefusedError
 
 NAME = "kills"
 TITLE = "Kills"
-DEFAULT_COUNT = 400
+DEFAULT_COUNT = 210
 ROLES = ("writer", "writer", "writer", "sweeper", "puller")
 PAUSE_S = 0.6
 """The longest time that a sweep or a pull is let live before its kill."""
