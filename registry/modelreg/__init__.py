@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from modelreg.client.folder import is_pulled_folder, replay_folder, verify_folder
     from modelreg.client.golden import GoldenRequest
     from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
+    from modelreg.client.push import default_name
     from modelreg.client.reading import parse_share
     from modelreg.client.rebuild import rebuild_database
-    from modelreg.client.registry import default_name
     from modelreg.client.repair import Repaired, repair_model
     from modelreg.client.replay import Replayed, ReplayRequest
     from modelreg.client.results import (
@@ -101,7 +101,7 @@ _HOMES = {
     "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
     "modelreg.client.reading": ("parse_share",),
     "modelreg.client.rebuild": ("rebuild_database",),
-    "modelreg.client.registry": ("default_name",),
+    "modelreg.client.push": ("default_name",),
     "modelreg.client.repair": ("Repaired", "repair_model"),
     "modelreg.client.replay": ("ReplayRequest", "Replayed"),
     "modelreg.client.results": (

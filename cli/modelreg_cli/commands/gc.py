@@ -23,6 +23,10 @@ def gc(
     invocation: Invocation,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    even_if_empty: Annotated[
+        bool,
+        typer.Option("--even-if-empty", help="Go on where the database lists nothing and the store holds versions."),
+    ] = False,
 ) -> Result:
     """Remove blobs that no version needs, while others push and pull.
 
@@ -31,10 +35,10 @@ def gc(
     """
     with invocation.registry() as registry:
         if not (dry_run or yes):
-            found = registry.gc(dry_run=True)
+            found = registry.gc(dry_run=True, even_if_empty=even_if_empty)
             if found.blobs or found.leftovers:
                 invocation.confirm(f"Remove {_what(found)}?", yes=yes)
-        swept = registry.gc(dry_run=dry_run)
+        swept = registry.gc(dry_run=dry_run, even_if_empty=even_if_empty)
     return Result(
         schema="gc",
         value={

@@ -299,3 +299,9 @@ def _result(
         same_model_as=same_model_as,
         already_there=already_there,
     )
+
+
+def default_name(path: Path) -> str:
+    """The model name that a path proposes: its stem, and for ``x.weights.h5`` still ``x.weights``."""
+    resolved = path.resolve() if path.name in ("", ".", "..") else path
+    return resolved.name if path.is_dir() else resolved.stem

@@ -19,7 +19,7 @@ from modelreg.client.golden import GoldenRequest, fetch_golden
 from modelreg.client.heal import heal, rehearse_healing
 from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
 from modelreg.client.placement import check_destination, place, resumable_folder, staging_folder
-from modelreg.client.push import PushRequest, push, rehearse
+from modelreg.client.push import PushRequest, default_name, push, rehearse
 from modelreg.client.replay import (
     Replayed,
     ReplayRequest,
@@ -30,7 +30,7 @@ from modelreg.client.replay import (
 )
 from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
 from modelreg.client.stores import open_store_of
-from modelreg.client.sweep import preview, sweep
+from modelreg.client.sweep import preview, require_no_manifest, sweep
 from modelreg.client.travel import Travel
 from modelreg.comparison import ModelDifference
 from modelreg.config import Settings, load_settings
@@ -365,8 +365,14 @@ class Registry(Travel):
             raise UsageError(f"a withdrawal needs a reason of 1 to {WITHDRAWAL_REASON_LENGTH_MAX:,} characters")
         return withdraw(self._index, self.resolve(reference), reason)
 
-    def gc(self, *, dry_run: bool = False) -> Swept:
-        """Remove blobs that no version and no running push needs, and leftovers of pushes that died."""
+    def gc(self, *, dry_run: bool = False, even_if_empty: bool = False) -> Swept:
+        """Remove blobs that no version and no running push needs, and leftovers of pushes that died.
+
+        Raises ``ConflictError`` for a database that lists nothing beside a store that holds manifests, unless
+        ``even_if_empty`` says that they are to go.
+        """
+        if not even_if_empty and self._index.is_empty():
+            require_no_manifest(self.store)
         if dry_run:
             return preview(self.store, self._leases)
         return sweep(self.store, self._leases, self.settings.user.value)
@@ -392,9 +398,3 @@ class Registry(Travel):
         target = target_of(checks.get("target"), self.settings)
         entry = self.resolve(reference)
         return entry, verify(evidence_of(self.store, entry), policy, target)
-
-
-def default_name(path: Path) -> str:
-    """The model name that a path proposes: its stem, and for ``x.weights.h5`` still ``x.weights``."""
-    resolved = path.resolve() if path.name in ("", ".", "..") else path
-    return resolved.name if path.is_dir() else resolved.stem

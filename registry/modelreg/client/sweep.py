@@ -7,9 +7,23 @@ delete after its commit, and only then let pushes have the names again.
 from __future__ import annotations
 
 from modelreg.client.claim import holder, utc_now
+from modelreg.client.manifests import find_manifests
 from modelreg.client.results import LeaseHolder, Swept
 from modelreg.db.leases import Leases, Sentence
+from modelreg.errors import ConflictError
 from modelreg.store.base import BlobInfo, StagedInfo, Store
+
+
+def require_no_manifest(store: Store) -> None:
+    """Raise ``ConflictError`` if the store holds manifests: for a database that lists nothing.
+
+    The database that listed them is lost, or another was named by mistake, and a sweep would remove every version.
+    """
+    for sha256 in find_manifests(store, store.blobs(), keep=lambda found: found.sha256):
+        raise ConflictError(
+            f"the database lists no version, and the store holds manifests (sha256:{sha256}): nothing was removed",
+            hint="modelreg db rebuild lists them anew; --even-if-empty removes them for good",
+        )
 
 
 def preview(store: Store, leases: Leases) -> Swept:

@@ -25,7 +25,7 @@ from modelreg import (
     load_settings,
     verify_folder,
 )
-from modelreg.client.registry import default_name
+from modelreg.client.push import default_name
 from modelreg.errors import StoreAbsentError
 
 
@@ -257,6 +257,22 @@ def test_a_sweep_takes_what_no_version_names(registry: Registry, plain: Path) ->
     swept = registry.gc()
     assert (swept.blobs, swept.leftovers, swept.size_bytes, swept.kept) == ((orphan,), 0, 6, 2)
     assert registry.verify("m", target="none", full=True).verdict.exit == 0
+
+
+def test_an_empty_database_is_no_reason_to_remove_every_version(
+    registry: Registry, plain: Path, tmp_path: Path
+) -> None:
+    """Claim: beside a store that holds manifests, a sweep by a new database refuses, rehearsed too, until it is told."""
+    registry.push(plain, name="m", environment="none")
+    storage_url = registry.settings.storage_url.value
+    with Registry.open(database_url=f"sqlite:///{tmp_path}/new.db", storage_url=storage_url) as lost:
+        for dry_run in (True, False):
+            with pytest.raises(ConflictError, match="holds manifests") as caught:
+                lost.gc(dry_run=dry_run)
+            assert "db rebuild" in str(caught.value.hint)
+        assert blobs(registry) == 2
+        assert len(lost.gc(even_if_empty=True).blobs) == 2
+    assert blobs(registry) == 0
 
 
 def test_a_pulled_folder_can_be_pushed_again(registry: Registry, models: Path, tmp_path: Path) -> None:
