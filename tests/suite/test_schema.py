@@ -113,6 +113,7 @@ def _open_once(url: str, ready: object, results: object) -> None:
         results.put(repr(error))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_processes_that_create_one_database_at_once_all_succeed(database_url: str) -> None:
     """Claim: whoever comes second waits for the first: no error, one schema, one registry id."""
     context = multiprocessing.get_context("spawn")

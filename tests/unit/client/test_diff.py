@@ -13,6 +13,8 @@ from modelreg import NotFoundError, RefusedError, Registry, Relation, UsageError
 from modelreg.client.diff import StoredVersion
 from modelreg.manifest import Manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def plain(models: Path) -> Path:

@@ -15,6 +15,8 @@ from modelreg import Problem, ProblemKind, Registry, UsageError
 from modelreg.digest import sha256_hex
 from modelreg.manifest import ArraySpec, Golden
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = b"golden numbers"
 GOLDEN = Golden(
     sha256_hex(NUMBERS), len(NUMBERS), 1, 0, "1e-4", (ArraySpec("x", (1,), "float32"),),

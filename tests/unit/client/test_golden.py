@@ -38,6 +38,8 @@ from modelreg.manifest import (
     parse_manifest,
 )
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Manifest]
 ARRAY = ArraySpec("x", (4, 3), "float32")
 GOLDEN = Golden("0" * 64, 100, 4, 0, "1e-4", (ARRAY,), (ARRAY,), "3.11.7", "3.15.1", "2.20.0")

@@ -8,6 +8,8 @@ import pytest
 
 from modelreg import Pushed, Registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:

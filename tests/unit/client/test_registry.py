@@ -28,6 +28,8 @@ from modelreg import (
 from modelreg.client.push import default_name
 from modelreg.errors import StoreAbsentError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def plain(models: Path) -> Path:

@@ -30,6 +30,8 @@ from modelreg import (
 )
 from modelreg.facts import Facts
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 TARGET = str(EXAMPLES / "python311.txt")
 FUNCTIONS = Path(__file__).resolve().parents[1] / "inspect" / "functions"

@@ -15,6 +15,8 @@ from modelreg.db import sqlite
 from modelreg.db.session import Session
 from modelreg.errors import DatabaseError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("url", ["", "no address", "://", "mysql://u:secret@h/d", "oracle://h"])
 def test_an_address_of_no_database_is_a_usage_error(url: str) -> None:

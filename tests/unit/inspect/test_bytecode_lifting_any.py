@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from modelreg.inspect.bytecode import read_bytecode
 
+pytestmark = pytest.mark.slow
+
 
 def code_of(text: str) -> CodeType:
     """The code of the one function or lambda in ``text``."""

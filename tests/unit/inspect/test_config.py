@@ -226,6 +226,7 @@ def test_deep_nesting_is_told_and_not_fatal(depth: int) -> None:
     assert [hazard.kind for hazard in read_model_config(data, file="m").hazards] == [HazardKind.TOO_MUCH]
 
 
+@pytest.mark.slow
 def test_more_layers_than_are_listed_are_told() -> None:
     """The list stops at its bound, once."""
     facts = model(

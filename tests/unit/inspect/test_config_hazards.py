@@ -212,6 +212,7 @@ def test_what_nests_too_deep_is_told_and_still_looked_at() -> None:
     assert kinds(nested) == []
 
 
+@pytest.mark.slow
 def test_hazards_are_bounded_and_big_configurations_take_seconds() -> None:
     """A million hostile objects give a thousand hazards; 50,000 layers are looked through in no time."""
     many = model(*(layer("TFSMLayer", f"l{number}", filepath=f"/{number}") for number in range(20_000)))

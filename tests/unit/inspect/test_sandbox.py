@@ -50,6 +50,7 @@ def opened(path: Path) -> Iterator[tuple[str, int]]:
         os.close(descriptor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["py38/lambda.h5", "py313/lambda_nested.keras", "tf220/plain.tflite", "onnx/typed.onnx"]
 )
@@ -143,6 +144,7 @@ def test_a_starter_that_died_is_replaced(models: Path) -> None:
             assert inspector.inspect([entry]) == first
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of processor time ends it")
 def test_no_reader_outlives_its_starter(endless: int) -> None:
     """Not even where the starter is killed and cannot end it."""
@@ -189,6 +191,7 @@ def test_a_reader_holds_no_socket_of_its_starter(endless: int) -> None:
     assert found["reader"].isdisjoint(found["starter"])
 
 
+@pytest.mark.slow
 def test_each_artifact_has_limits_of_its_own(endless: int, models: Path) -> None:
     """One that uses up its time takes none of the next one's."""
     with Inspector(child_limits=ChildLimits(cpu_s=1)) as inspector:
@@ -219,6 +222,7 @@ def test_a_child_that_is_killed_while_reading_is_a_defect(endless: int) -> None:
     assert "SIGKILL" in facts.defects[0].detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [ChildLimits(wall_s=1), ChildLimits(cpu_s=1)], ids=["wall clock", "processor time"])
 def test_a_child_that_takes_too_long_is_a_defect(endless: int, limits: ChildLimits) -> None:
     """Whichever of the two limits is reached first."""
@@ -229,6 +233,7 @@ def test_a_child_that_takes_too_long_is_a_defect(endless: int, limits: ChildLimi
     assert time.monotonic() - start < 30
 
 
+@pytest.mark.slow
 def test_a_child_that_stands_still_is_ended_long_before_the_limit_of_all(endless: int) -> None:
     """As on a machine that gives it no processor: what counts is the time since the last sign of work."""
     start = time.monotonic()
@@ -242,6 +247,7 @@ def test_a_child_that_stands_still_is_ended_long_before_the_limit_of_all(endless
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.slow
 def test_signs_of_work_give_time_but_no_more_than_all_of_it(endless: int) -> None:
     """A reader that goes through a large file is waited for beyond one silence, and ended at the limit of all."""
     with Inspector(child_limits=ChildLimits(silence_s=3, wall_s=5, cpu_s=60)) as inspector:
@@ -343,6 +349,7 @@ def test_external_storage_does_not_leak_into_facts(tmp_path: Path) -> None:
     assert "s3cret-content" not in repr(facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["py38/compiled_trained.h5", "py313/lambda.keras", "py38/savedmodel_lambda"])
 def test_the_parent_imports_no_parser_and_nobody_imports_keras(models: Path, name: str) -> None:
     """h5py and NumPy stay in the child; Keras and TensorFlow are nowhere, though they may be installed."""

@@ -63,6 +63,7 @@ def test_a_death_by_signal_has_a_name_and_a_place(stand: Stand, tmp_path: Path) 
     assert told.message == "the interpreter was killed by signal 11 (SIGSEGV)"
 
 
+@pytest.mark.slow
 def test_a_hanging_child_is_ended_with_its_children(stand: Stand, tmp_path: Path) -> None:
     """Claim: at the time limit the outcome is timeout, and a grandchild is dead too."""
     pid_file = tmp_path / "pid"
