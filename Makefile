@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
 IMAGE := .image
+PEERS := .peers
 PARALLEL := --numprocesses auto --dist worksteal
 COUNT ?= 10000
 SEED ?= 1
@@ -13,7 +14,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers unit format reference oracle truth keras-builtins keras-tables tensorflow-ops
-.PHONY: opcode-tables mutations bench bench-scale chaos requirements clean
+.PHONY: opcode-tables mutations bench bench-peers bench-scale chaos requirements clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -71,6 +72,9 @@ mutations: $(VENV)/installed  ## read COUNT (10,000) damaged files of each conta
 bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, checksum and sync
 	$(BIN)/python benchmarks/bench.py
 
+bench-peers: $(VENV)/installed $(PEERS)/installed  ## push and pull against boto3, MLflow and DVC (rewrites docs/benchmarks.md and its chart)
+	$(BIN)/python -m benchmarks.bench_peers --mlflow $(PEERS)/mlflow/bin/python --dvc $(PEERS)/dvc/bin/python --write
+
 bench-scale: $(VENV)/installed  ## the index at 100,000 versions against 1,000, on both databases
 	$(BIN)/python benchmarks/bench_scale.py
 
@@ -81,16 +85,26 @@ requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt -o requirements/image.txt
+	echo 'mlflow-skinny' | $(UV_COMPILE) - -o requirements/mlflow.txt
+	echo 'dvc' | $(UV_COMPILE) - -o requirements/dvc.txt
 	echo 'hatchling' | $(UV_COMPILE) - -o requirements/build.txt
 
 clean:  ## remove everything that the other tasks made
-	rm -rf $(VENV) $(DEMO) $(IMAGE) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(IMAGE) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/installed: pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modelreg needs Python 3.11 or newer; run make with PYTHON=python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.txt
 	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS)/installed: requirements/mlflow.txt requirements/dvc.txt
+	rm -rf $(PEERS)
+	for peer in mlflow dvc; do \
+	    $(PYTHON) -m venv $(PEERS)/$$peer && \
+	    $(PEERS)/$$peer/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/$$peer.txt || exit 1; \
+	done
 	@touch $@
 
 # What docker/Dockerfile's first stage does, without an engine: tests/integration/test_docker.py looks at the result.

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from modelreg import Registry
 
-pytestmark = pytest.mark.slow
+if TYPE_CHECKING:
+    from tests.servers.server import S3Server
 
-PUSHERS, PUSHES = 3, int(os.environ.get("SWEEP_PUSHES", "8"))
+pytestmark = [pytest.mark.slow, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+PUSHERS, PUSHES = (int(os.environ.get(name, usual)) for name, usual in (("SWEEP_PUSHERS", "3"), ("SWEEP_PUSHES", "8")))
+"""``SWEEP_PUSHERS=16 SWEEP_PUSHES=50 pytest tests/integration/test_sweeps.py -k seaweedfs`` is a team at work."""
+END_S = 400 + 2 * PUSHERS * PUSHES
 
 PUSHER = """
 import contextlib, sys
@@ -92,16 +99,29 @@ def _lines(process: subprocess.Popen[str]) -> list[str]:
     return [line for line in process.stdout.read().splitlines() if line]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+@pytest.fixture(params=["local", "seaweedfs"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty store."""
+    if request.param == "local":
+        return f"file://{tmp_path}/store"
+    request.getfixturevalue("aws_credentials")
+    server: S3Server = request.getfixturevalue("seaweedfs")
+    return server.url(f"sweeps/{secrets.token_hex(8)}")
+
+
+@pytest.mark.parametrize(
+    ("database_url", "storage"),
+    [("sqlite", "local"), ("postgresql", "local"), ("postgresql", "seaweedfs")],
+    indirect=True,
+)
 def test_pushes_pulls_and_sweeps_at_once_lose_nothing(
-    begin: Start, database_url: str, tmp_path: Path, models: Path, tally: Callable[[str, int], None]
+    begin: Start, database_url: str, storage: str, tmp_path: Path, models: Path, tally: Callable[[str, int], None]
 ) -> None:
     """Claim: pushers, sweepers and a puller that know nothing of each other all succeed, and every version is whole.
 
     Each acknowledged push is there under the digest that it was told, each version verifies with its SHA-256, no number
     is missing; afterwards the store holds exactly what the versions name, and no lease is left.
     """
-    storage = f"file://{tmp_path}/store"
     with Registry.open(database_url=database_url, storage_url=storage) as registry:
         registry.store.put(b"the first of the orphans")
     folders = [_folder(tmp_path / f"model{number}", models, number) for number in range(PUSHERS)]
@@ -114,7 +134,7 @@ def test_pushes_pulls_and_sweeps_at_once_lose_nothing(
     for pusher in pushers:
         assert pusher.stdout is not None
         output = pusher.stdout.read()
-        assert pusher.wait(400) == 0, pusher.stderr.read() if pusher.stderr else ""
+        assert pusher.wait(END_S) == 0, pusher.stderr.read() if pusher.stderr else ""
         acknowledged |= {int(line.split()[0]): line.split()[1] for line in output.splitlines()}
     pulled = _lines(puller)
     rounds = [lines[-1].split() for lines in map(_lines, sweepers)]
