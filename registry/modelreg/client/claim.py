@@ -10,16 +10,19 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TypeVar
 
+from modelreg.client.manifests import at_once
 from modelreg.db.leases import Lease, Leases
 from modelreg.db.records import Index
 from modelreg.db.session import ATTEMPTS, pause
 from modelreg.db.transaction import Transaction
+from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
 from modelreg.errors import BlobMissingError, CondemnedError, ConnectionLostError, StoreError
-from modelreg.store.base import Store
+from modelreg.store.base import StagedBlob, Store
 
 T = TypeVar("T")
 
@@ -133,6 +136,16 @@ class Claim:
         self._protect(self._blobs)
         self._doubtful |= self._blobs
 
+    def publish(self, staged: Iterable[StagedBlob]) -> None:
+        """Publish blobs that are protected: to a store over a network several small ones at once."""
+        is_remote = self._store.properties.is_remote
+        large: list[StagedBlob] = []
+        small: list[StagedBlob] = []
+        for blob in staged:
+            (small if is_remote and blob.digest.size_bytes <= CHUNK_SIZE_BYTES_USUAL else large).append(blob)
+        for blob in chain(at_once(self._store, _publish, small), map(_publish, large)):
+            self.published(blob.digest.sha256)
+
     def published(self, sha256: str) -> None:
         """Say that a blob was published under the present lease."""
         self._doubtful.discard(sha256)
@@ -149,6 +162,11 @@ class Claim:
                     transient=True,
                 ) from None
         self._doubtful.clear()
+
+
+def _publish(blob: StagedBlob) -> StagedBlob:
+    blob.publish()
+    return blob
 
 
 @contextlib.contextmanager

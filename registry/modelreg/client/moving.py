@@ -262,9 +262,7 @@ class _Content:
 
     def publish(self, claimed: Claim) -> None:
         """Publish what was not there before."""
-        for sha256 in self._new:
-            self._staged[sha256].publish()
-            claimed.published(sha256)
+        claimed.publish(self._staged[sha256] for sha256 in self._new)
 
 
 @dataclass(frozen=True, slots=True)

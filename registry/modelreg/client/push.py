@@ -160,9 +160,7 @@ class _Content:
     def publish(self, store: Store, claimed: Claim) -> None:
         golden = [self.golden.golden.sha256] if self.golden is not None else []
         claimed.protect({*(blob.digest.sha256 for blob in self.staged), *golden})
-        for blob in self.staged:
-            blob.publish()
-            claimed.published(blob.digest.sha256)
+        claimed.publish(self.staged)
         if self.golden is not None:
             self.golden.publish(store, claimed.owner)
 
