@@ -179,7 +179,7 @@ from modelreg import Registry
 with Registry.open(home=sys.argv[1]) as registry:
     print("ready", flush=True)
     while True:
-        print(len(registry.gc().blobs), flush=True)
+        print(len(registry.gc(even_if_empty=True).blobs), flush=True)
 """
 
 

@@ -199,7 +199,7 @@ def _sweep(place: Place, _folder: Path, _seed: float, pipe: int) -> int:
     with place.open() as registry:
         while True:
             _tell(pipe, "sweeping")
-            registry.gc()
+            registry.gc(even_if_empty=True)
             _tell(pipe, "swept")
             time.sleep(REST_S)
 

@@ -77,7 +77,7 @@ class Record:
 def audit_sweep(registry: Registry, row: Row) -> None:
     """Sweep, and count what is there that no version names, and leases of nobody."""
     try:
-        registry.gc()
+        registry.gc(even_if_empty=True)
     except ModelregError as error:
         row.problems.append(f"gc: {error.message[:100]}")
     found, named = {blob.sha256 for blob in registry.store.blobs()}, registry._index.referenced()  # noqa: SLF001
