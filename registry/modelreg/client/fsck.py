@@ -227,7 +227,8 @@ def _needs_of_row(entry: IndexEntry) -> tuple[tuple[str, Need], ...]:
 def _users(users: Mapping[str, str]) -> str:
     """``fraud:1 (model.h5) and 3 more versions``."""
     (version, path), *more = users.items()
-    return f"{version} ({path})" + (f" and {len(more)} more versions" if more else "")
+    others = "1 more version" if len(more) == 1 else f"{len(more)} more versions"
+    return f"{version} ({path})" + (f" and {others}" if more else "")
 
 
 def _missing(need: Need, users: Mapping[str, str]) -> Problem:
