@@ -27,7 +27,7 @@ from modelreg.inspect.npz import npz_hazards
 from modelreg.inspect.sniff import zip_directory
 from modelreg.inspect.source import SourceFile, window
 from modelreg.inspect.text import plain
-from modelreg.inspect.zip_layout import data_offset, read_layout
+from modelreg.inspect.zip_layout import ZIP_ERRORS, data_offset, read_layout
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -35,8 +35,6 @@ WEIGHTS = "model.weights.h5"
 NPZ_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
 _KERAS_MEMBERS = frozenset({CONFIG, METADATA, WEIGHTS, NPZ_WEIGHTS})
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
-"""What ``zipfile`` raises for bytes that it cannot make sense of, or for encryption."""
 _PIECE_SIZE_BYTES = limits.MIB
 
 
@@ -67,7 +65,7 @@ def read_zip(file: SourceFile, *, values: bool = False) -> ZipContents:
     try:
         with zipfile.ZipFile(file.stream) as archive:
             _Archive(archive, file, contents, values=values).read()
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, file.path, plain(f"cannot be read as a zip: {error}")))
     return contents
 
@@ -146,7 +144,7 @@ class _Archive:
                     while piece := stream.read(_PIECE_SIZE_BYTES):
                         if hasher is not None:
                             hasher.update(piece)
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             detail = plain(f"the member {member.filename!r} is damaged: {error}")
             self.contents.defects.append(Defect(DefectKind.DAMAGED_ZIP, self.file.path, detail))
             return False

@@ -13,20 +13,19 @@ import ast
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from modelreg.facts import Hazard, HazardKind
 from modelreg.inspect import limits
 from modelreg.inspect.text import plain
+from modelreg.inspect.zip_layout import ZIP_ERRORS
 
 _MAGIC = b"\x93NUMPY"
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _ITEM = re.compile(r"[<>|=]?([A-Za-z])(\d{0,9})")
 _PARSE_ERRORS = (ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError)
 """What ``ast.literal_eval`` raises, and what a description of another form does."""
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
 
 def npz_hazards(stream: BinaryIO, size_bytes: int, *, where: str) -> Iterator[Hazard]:
@@ -42,7 +41,7 @@ def npz_hazards(stream: BinaryIO, size_bytes: int, *, where: str) -> Iterator[Ha
     try:
         with zipfile.ZipFile(stream) as archive:
             yield from _archive_hazards(archive, where)
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         yield _hazard(HazardKind.TOO_MUCH, where, f"cannot be read as a NumPy archive: {error}")
 
 

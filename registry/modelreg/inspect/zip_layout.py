@@ -10,6 +10,7 @@ Source: PKWARE APPNOTE 6.3.10, 4.3.7 (local header), 4.3.9 (data descriptor), 4.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from modelreg.inspect.sniff import ZIP_DIRECTORY_HEADER, ZIP_END, ZIP_LOCAL_HEAD
 from modelreg.inspect.source import SourceFile
 from modelreg.inspect.text import plain
 
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+"""What ``zipfile`` raises for bytes that it cannot make sense of, for encryption and for methods it does not know."""
 _HEADER_SIZE_BYTES = 30
 _DESCRIPTOR_FLAG = 0x08
 _DESCRIPTOR_SIZE_BYTES_MAX = 24
