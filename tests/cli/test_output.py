@@ -170,11 +170,3 @@ def test_questions_are_asked_on_a_terminal(demo: str, run: Callable[..., Any]) -
     assert run("pull", demo, "--dry-run").status == 0
     assert "demo:1 is withdrawn: wrong data" in on_terminal(*withdraw, answer=b"y\n")
     assert run("pull", demo, "--dry-run").status == 4
-
-
-@pytest.mark.parametrize("arguments", [("push", "big.bin"), ("pull", "big"), ("verify", "big", "--full")], ids=" ".join)
-def test_quick_work_shows_no_progress(arguments: tuple[str, ...], home: Path, run: Callable[..., Any]) -> None:
-    """What is done in half a second draws no bar."""
-    (home / "big.bin").write_bytes(b"x" * 1000)
-    run("push", "big.bin", "--env", "none")
-    assert "━" not in on_terminal(*arguments)

@@ -21,6 +21,31 @@ class Terminal(io.StringIO):
         return True
 
 
+class Clock:
+    """Time that passes only when it is told to."""
+
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+def test_quick_work_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done in half a second draws no bar; what takes longer does."""
+    stream, clock = Terminal(), Clock()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(meters, "time", clock)
+    with progress(Output(), "push", 10) as advance:
+        assert advance is not None
+        clock.now_s += 0.49
+        advance(5)
+        assert stream.getvalue() == ""
+        clock.now_s += 0.02
+        advance(5)
+        assert "push" in stream.getvalue()
+
+
 @pytest.mark.parametrize("form", [Form.JSON, Form.QUIET], ids=["json", "quiet"])
 def test_programs_see_no_bar(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``--json`` and ``-q`` the library is given no callback at all."""

@@ -157,7 +157,7 @@ def test_what_goes_wrong_always_is_told_soon(
     began = time.monotonic()
     with pytest.raises((StoreError, ChunkMismatchError)):
         fetch(stored, digest)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 180
     assert proxy.count("GET", "/blobs/") <= 3 * 8 * QUICK.attempts
     tally("faults of a read, refused", 1)
 

@@ -54,7 +54,7 @@ def test_time_is_bounded_too() -> None:
     began = time.monotonic()
     with pytest.raises(StoreError):
         Retry(policy)(Failing(StoreError("busy", transient=True), 9999))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # a thousand attempts without a bound would take longer
 
 
 def test_retrying_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
