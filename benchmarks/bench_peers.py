@@ -244,17 +244,24 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--write", action="store_true", help="put the table and the chart into docs/")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        folder = Path(name)
-        for needed in ("home", "server"):
-            (folder / needed).mkdir()
-        one, many = folder / "model.weights.h5", folder / "saved"
-        write_model(one, options.size_mib * MIB)
-        write_assets(many, options.files)
-        with seaweedfs(folder / "server") as server:
-            peers = Peers(folder, server, options.mlflow, options.dvc, options.rounds)
-            rows = list(peers.tasks(f"{options.size_mib / 1024:g} GiB", one))
-            rows += peers.tasks(f"{options.files} x 5 MB", many)
+    sources: list[tuple[str, str, Callable[[Path], None]]] = [
+        (
+            f"{options.size_mib / 1024:g} GiB",
+            "model.weights.h5",
+            lambda path: write_model(path, options.size_mib * MIB),
+        ),
+        (f"{options.files} x 5 MB", "saved", lambda path: write_assets(path, options.files)),
+    ]
+    rows: list[Row] = []
+    for what, called, make in sources:
+        with tempfile.TemporaryDirectory(dir=options.folder) as name:  # a server keeps what was deleted for a while
+            folder = Path(name)
+            for needed in ("home", "server"):
+                (folder / needed).mkdir()
+            source = folder / called
+            make(source)
+            with seaweedfs(folder / "server") as server:
+                rows += Peers(folder, server, options.mlflow, options.dvc, options.rounds).tasks(what, source)
     if options.write:
         text = DOCUMENT.read_text()
         before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]

@@ -22,7 +22,9 @@ _NOT_OFFERED = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno
 
 _SYNC_FILE_RANGE_WRITE = 2
 LARGE_FROM_BYTES = 32 * 1024 * 1024
-"""Below this a file is flushed faster than the calls that would start it early."""
+"""Below this a file is flushed faster than the calls that would start it early, if it is flushed at once."""
+STAGED_FROM_BYTES = 1024 * 1024
+"""What is staged is flushed later, when it was inspected and judged: the disk is to use that time."""
 
 
 _ADVICE = {
@@ -74,18 +76,20 @@ class _File(Descriptor):
 
 
 def copy_hashed(
-    source: int | Cloneable, target: int, size_bytes: int, *, progress: Progress | None = None
+    source: int | Cloneable, target: int, size_bytes: int, *, to_be_kept: bool = True, progress: Progress | None = None
 ) -> BlobDigest:
     """Fill the empty file ``target`` with ``source``, a descriptor or a reader, and hash what it holds then.
 
-    Raises ``SizeChangedError`` if the source does not have ``size_bytes``, ``OSError`` for what cannot be written.
+    A copy that is not ``to_be_kept`` need not reach the disk.  Raises ``SizeChangedError`` if the source does not have
+    ``size_bytes``, ``OSError`` for what cannot be written.
     """
     reader = _File(source) if isinstance(source, int) else source
     copy = Descriptor(target)
     if reader.clone_to(target):
         return ingest(copy, size_bytes, progress=progress)
     with in_order(reader, size_bytes) as ordered:
-        return ingest(ordered, size_bytes, sink=large_sink(copy, size_bytes), progress=progress)
+        sink = large_sink(copy, size_bytes, from_bytes=STAGED_FROM_BYTES, to_be_kept=to_be_kept)
+        return ingest(ordered, size_bytes, sink=sink, progress=progress)
 
 
 def in_order(source: Reader, size_bytes: int) -> contextlib.AbstractContextManager[Reader]:
@@ -111,18 +115,21 @@ def make_folder(folder: Path) -> None:
     fsync_folder(folder.parent)
 
 
-def large_sink(target: Descriptor, size_bytes: int) -> Writer:
+def large_sink(
+    target: Descriptor, size_bytes: int, *, from_bytes: int = LARGE_FROM_BYTES, to_be_kept: bool = True
+) -> Writer:
     """``target``, an empty file that will take ``size_bytes``, as a writer that is quick to make durable.
 
     Its space is reserved at once, so that a full disk is told before the copy and not at its end, and the kernel is
     asked to write each slice to disk as it comes, so that the final fsync finds most of the work done.  Neither is
-    durability, and a system that has neither call loses nothing but speed.  Raises ``OSError`` for a full disk.
+    durability, and a system that has neither call loses nothing but speed.  What is not ``to_be_kept`` is not written
+    to disk early, where it would be in the way of others.  Raises ``OSError`` for a full disk.
     """
-    if sys.platform != "linux" or size_bytes < LARGE_FROM_BYTES:
+    if sys.platform != "linux" or size_bytes < from_bytes:
         return target
     sink = _EagerWriter(target.descriptor)
     sink.reserve(size_bytes)
-    return sink
+    return sink if to_be_kept else target
 
 
 class _EagerWriter(Descriptor):

@@ -12,15 +12,13 @@ import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TypeVar
 
-from modelreg.client.manifests import at_once
+from modelreg.client.several import each_blob
 from modelreg.db.leases import Lease, Leases
 from modelreg.db.records import Index
 from modelreg.db.session import ATTEMPTS, pause
 from modelreg.db.transaction import Transaction
-from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
 from modelreg.errors import BlobMissingError, CondemnedError, ConnectionLostError, StoreError
 from modelreg.store.base import StagedBlob, Store
 
@@ -137,14 +135,13 @@ class Claim:
         self._doubtful |= self._blobs
 
     def publish(self, staged: Iterable[StagedBlob]) -> None:
-        """Publish blobs that are protected: to a store over a network several small ones at once."""
-        is_remote = self._store.properties.is_remote
-        large: list[StagedBlob] = []
-        small: list[StagedBlob] = []
-        for blob in staged:
-            (small if is_remote and blob.digest.size_bytes <= CHUNK_SIZE_BYTES_USUAL else large).append(blob)
-        for blob in chain(at_once(self._store, _publish, small), map(_publish, large)):
+        """Publish blobs that are protected."""
+
+        def publish(blob: StagedBlob) -> None:
+            blob.publish()
             self.published(blob.digest.sha256)
+
+        each_blob(self._store, publish, list(staged), lambda blob: blob.digest.size_bytes)
 
     def published(self, sha256: str) -> None:
         """Say that a blob was published under the present lease."""
@@ -162,11 +159,6 @@ class Claim:
                     transient=True,
                 ) from None
         self._doubtful.clear()
-
-
-def _publish(blob: StagedBlob) -> StagedBlob:
-    blob.publish()
-    return blob
 
 
 @contextlib.contextmanager

@@ -6,10 +6,12 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from modelreg.client.golden import check_kept_golden, fetch_golden
 from modelreg.client.placement import as_placement_error
+from modelreg.client.several import each_blob
 from modelreg.digest.streams import (
     ChunkMismatchError,
     Descriptor,
@@ -65,16 +67,16 @@ def check_stored(store: Store, manifest: Manifest, *, full: bool, progress: Prog
 def _for_each_blob(
     store: Store, manifest: Manifest, check: Callable[[BlobReader, FileEntry], list[Finding]]
 ) -> tuple[Finding, ...]:
-    findings: list[Finding] = []
-    for entry in manifest.files:
+    def check_entry(entry: FileEntry) -> list[Finding]:
         with _blob(store, entry) as blob:
             if blob is None:
-                findings.append(missing_file(entry))
-            elif blob.size_bytes != entry.size_bytes:
-                findings.append(wrong_size(entry, blob.size_bytes))
-            else:
-                findings += check(blob, entry)
-    return tuple(findings)
+                return [missing_file(entry)]
+            if blob.size_bytes != entry.size_bytes:
+                return [wrong_size(entry, blob.size_bytes)]
+            return check(blob, entry)
+
+    found = each_blob(store, check_entry, manifest.files, lambda entry: entry.size_bytes)
+    return tuple(chain.from_iterable(found))
 
 
 @contextlib.contextmanager

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from modelreg.client.care import Checked, Need, Problem, ProblemKind
-from modelreg.client.manifests import WrongBytesError, at_once, find_manifests, read_manifest_bytes
+from modelreg.client.manifests import WrongBytesError, find_manifests, read_manifest_bytes
 from modelreg.client.reading import is_chosen, read_blob, window_start
 from modelreg.client.results import LeaseHolder
+from modelreg.client.several import at_once
 from modelreg.client.sweep import abandoned
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index

@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from modelreg.client.care import Checked, Healed, Healing, Need, Problem
 from modelreg.client.claim import Claim, holder
 from modelreg.client.fsck import check
-from modelreg.client.manifests import WrongBytesError, at_once, read_manifest_bytes
+from modelreg.client.manifests import WrongBytesError, read_manifest_bytes
 from modelreg.client.reading import in_order
+from modelreg.client.several import at_once
 from modelreg.client.sources import Source, open_source, opened
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index

@@ -7,22 +7,16 @@ found in a store only if its bytes are canonical.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
+from modelreg.client.several import Made, at_once
 from modelreg.digest import sha256_hex
-from modelreg.digest.streams import ATTEMPTS_AGAIN, RANGES_AT_ONCE, Progress
+from modelreg.digest.streams import ATTEMPTS_AGAIN, Progress
 from modelreg.errors import BlobMissingError, DocumentError, StoreError
 from modelreg.manifest import STATEMENT_TYPE, Manifest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, canonical_json, parse_json
 from modelreg.store.base import BlobInfo, Store
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 BEGINNING = b'{"_type":"' + STATEMENT_TYPE.encode() + b'","predicate":{'
 """How every manifest begins, since its keys are sorted: what begins otherwise is a file of a model."""
@@ -116,23 +110,3 @@ def find_manifests(
         return None if found is None else keep(found)
 
     return (found for found in at_once(store, find, blobs) if found is not None)
-
-
-def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
-    """``work`` done on each of ``given`` by several threads, as many as suit the store; results in order.
-
-    Never more than a few results wait to be taken, so that memory does not grow with the registry.
-    """
-    count = RANGES_AT_ONCE if store.properties.is_remote else os.cpu_count() or 1
-    source = iter(given)
-    with ThreadPoolExecutor(count, thread_name_prefix="modelreg-care") as pool:
-        waiting = [pool.submit(work, one) for one in islice(source, 4 * count)]
-        try:
-            while waiting:
-                made = waiting.pop(0).result()
-                waiting += [pool.submit(work, one) for one in islice(source, 1)]
-                yield made
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise

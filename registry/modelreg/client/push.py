@@ -16,6 +16,7 @@ from modelreg.artifact import SourceFile, open_artifact
 from modelreg.client.claim import Claim, claim, utc_now
 from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
+from modelreg.client.several import each_blob
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction
@@ -79,12 +80,14 @@ def push(request: PushRequest, store: Store, index: Index, leases: Leases, progr
     ):
         registry_id = index.registry_id(utc_now())
         claimed = stack.enter_context(claim(index, leases, store, request.pushed_by))
-        staged: list[StagedBlob] = []
+
+        def stage(file: SourceFile) -> StagedBlob:
+            blob = store.stage(file.descriptor, file.size_bytes, progress, owner=claimed.owner)
+            stack.callback(blob.close)
+            return blob
+
         with _as_conflict(request.path):
-            for file in files:
-                blob = store.stage(file.descriptor, file.size_bytes, progress, owner=claimed.owner)
-                stack.callback(blob.close)
-                staged.append(blob)
+            staged = each_blob(store, stage, files, lambda file: file.size_bytes)
         places = [(file.path, blob.descriptor()) for file, blob in zip(files, staged, strict=True)]
         facts = inspector.inspect(places, values=True)
         verdict = _judge(request, facts)

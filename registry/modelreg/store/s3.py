@@ -119,7 +119,7 @@ class S3Store:
         with _as_store_error("cannot make a private copy of what is pushed"):
             descriptor = _unnamed_file()
             try:
-                digest = copy_hashed(source, descriptor, size_bytes, progress=progress)
+                digest = copy_hashed(source, descriptor, size_bytes, to_be_kept=False, progress=progress)
                 return _Snapshot(self, digest, descriptor)
             except BaseException:
                 os.close(descriptor)

@@ -1,0 +1,57 @@
+"""Several blobs at once: as many as suit the store that they lie in, and a large one by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
+from modelreg.digest.streams import RANGES_AT_ONCE
+from modelreg.store.base import Store
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+SEVERAL = 8
+"""So many files are done sooner by threads than one after another, on a disk; over a network two are."""
+
+
+def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given]) -> Generator[Made, None, None]:
+    """``work`` done on each of ``given`` by several threads, as many as suit the store; results in order.
+
+    Never more than a few results wait to be taken, so that memory does not grow with the registry.
+    """
+    count = RANGES_AT_ONCE if store.properties.is_remote else os.cpu_count() or 1
+    source = iter(given)
+    with ThreadPoolExecutor(count, thread_name_prefix="modelreg-blob") as pool:
+        waiting = [pool.submit(work, one) for one in islice(source, 4 * count)]
+        try:
+            while waiting:
+                made = waiting.pop(0).result()
+                waiting += [pool.submit(work, one) for one in islice(source, 1)]
+                yield made
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+
+
+def each_blob(
+    store: Store, work: Callable[[Given], Made], given: Sequence[Given], size_bytes: Callable[[Given], int]
+) -> list[Made]:
+    """``work`` done on each of ``given``, small ones at once; a large one keeps every core busy by itself.
+
+    Results in the order of ``given``.  When one raises, none is begun after it, and this waits for those that were.
+    """
+    small = [number for number, one in enumerate(given) if size_bytes(one) <= CHUNK_SIZE_BYTES_USUAL]
+    several = 2 if store.properties.is_remote else SEVERAL
+    threads = at_once if len(small) >= several else _one_by_one
+    made = dict(zip(small, threads(store, work, [given[number] for number in small]), strict=True))
+    return [made[number] if number in made else work(one) for number, one in enumerate(given)]
+
+
+def _one_by_one(_: Store, work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    return map(work, given)
