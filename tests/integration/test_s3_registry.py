@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import _thread
+import filecmp
 import os
 import random
 import secrets
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ from tests.servers.proxy import Answer, Proxy, Request, honest, proxy_before
 
 import modelreg
 from modelreg import RefusedError, Registry, StoreError, load_settings
+from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
 
 if TYPE_CHECKING:
     from tests.servers.server import S3Server
@@ -105,6 +109,55 @@ def test_a_sweep_removes_what_no_version_names(registry: Registry, models: Path)
     assert registry.gc(dry_run=True).blobs == (orphan,)
     assert registry.gc().blobs == (orphan,)
     registry.verify("demo")
+
+
+@pytest.mark.slow
+def test_a_gigabyte_whose_pull_was_killed_half_way_is_fetched_once(
+    seaweedfs: S3Server, cli: list[str], tmp_path: Path, tally: Callable[[str, int], None]
+) -> None:
+    """Claim: after a SIGKILL in the middle, the same command fetches only the chunks that were not there whole.
+
+    The bytes are counted at a proxy between the pull and the server.
+    """
+    prefix, home, chunks = f"registry/{secrets.token_hex(8)}", tmp_path / "home", 128
+    model = tmp_path / "big.bin"
+    with model.open("wb") as file:
+        for number in range(chunks):
+            file.write(random.Random(number).randbytes(CHUNK_SIZE_BYTES_USUAL))
+    with Registry.open(home=home, storage_url=seaweedfs.url(prefix)) as registry:
+        registry.push(model, name="big", environment="none")
+    with proxy_before(seaweedfs.endpoint) as proxy:
+        url = seaweedfs.through(proxy.endpoint).url(prefix)
+        environment = {**os.environ, "MODELREG_HOME": str(home), "MODELREG_STORAGE_URL": url}
+        pull = [*cli, "pull", "big", "--out", str(tmp_path / "out"), "--verify", "--target", "none", "--allow", "MR411"]
+        running = subprocess.Popen(pull, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+        def kill_half_way(_: Request, ask: Ask) -> Answer | None:
+            if proxy.sent_bytes > chunks * CHUNK_SIZE_BYTES_USUAL // 2:
+                running.kill()
+            return ask()
+
+        proxy.fault = kill_half_way
+        running.communicate()
+        assert running.returncode == -signal.SIGKILL
+        assert not (tmp_path / "out").exists()
+        (partial,) = hidden(tmp_path)
+        missing = chunks - _equal_chunks(tmp_path / partial / "big.bin", model)
+        assert chunks * 0.3 < missing < chunks * 0.7
+        proxy.fault, proxy.sent_bytes = honest, 0
+        done = subprocess.run(pull, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        beside = 64 * 1024  # the manifest, which is read again
+        assert 0 <= proxy.sent_bytes - missing * CHUNK_SIZE_BYTES_USUAL <= beside
+    assert filecmp.cmp(tmp_path / "out" / "big.bin", model, shallow=False)
+    assert hidden(tmp_path) == []
+    tally("MiB of 1,024 that were missing after an interrupted pull, and alone were fetched", missing * CHUNK_SIZE_BYTES_USUAL // MIB)
+
+
+def _equal_chunks(left: Path, right: Path) -> int:
+    with left.open("rb") as ours, right.open("rb") as theirs:
+        chunks = iter(lambda: theirs.read(CHUNK_SIZE_BYTES_USUAL), b"")
+        return sum(ours.read(CHUNK_SIZE_BYTES_USUAL) == chunk for chunk in chunks)
 
 
 @pytest.mark.parametrize("stop", ["network", "interrupt"])
