@@ -1,4 +1,4 @@
-"""Every system call on the registry's files, killed or failed in turn, in seven commands."""
+"""Every system call on the registry's files, killed or failed in turn: in seven commands, two also with threads."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from chaos.record import Record, audit_destination, audit_next_push, fingerprint
 from chaos.report import Options, Row
 from chaos.tracing import KILL, Point, fired, points, traced
 from modelreg import Inspector, Registry
+from modelreg.client.several import SEVERAL
 
 NAME = "syscalls"
 TITLE = "System calls"
@@ -57,18 +58,36 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A command, and what to make before it and look at after it, beside the audit that all have."""
+    """A command, and what to make before it and look at after it, beside the audit that all have.
+
+    ``files`` is how many the model has that is pushed or pulled; where they are ``SEVERAL``, threads write them.
+    """
 
     arguments: Callable[[Ground], Sequence[str]]
     has_registry: bool = True
     is_push: bool = False
     is_upgrade: bool = False
+    files: int = 2
+
+    @property
+    def has_threads(self) -> bool:
+        return self.files >= SEVERAL
+
+
+def _push(ground: Ground) -> Sequence[str]:
+    return ["push", str(ground.model), "--name", "fraud", "--alias", "latest"]
+
+
+def _pull(ground: Ground) -> Sequence[str]:
+    return ["pull", "fraud:1", "--out", str(ground.destination), "--full", "--target", "none"]
 
 
 OPERATIONS: dict[str, Operation] = {
     "first push": Operation(lambda g: ["push", str(g.model), "--name", "fraud"], has_registry=False, is_push=True),
-    "push": Operation(lambda g: ["push", str(g.model), "--name", "fraud", "--alias", "latest"], is_push=True),
-    "pull": Operation(lambda g: ["pull", "fraud:1", "--out", str(g.destination), "--full", "--target", "none"]),
+    "push": Operation(_push, is_push=True),
+    "push of many files": Operation(_push, is_push=True, files=12),
+    "pull": Operation(_pull),
+    "pull of many files": Operation(_pull, files=12),
     "alias": Operation(lambda _: ["alias", "fraud:2", "production", "--expect", "1"]),
     "withdraw": Operation(lambda _: ["withdraw", "fraud:1", "--reason", "old", "--yes"]),
     "gc": Operation(lambda _: ["gc", "--yes"]),
@@ -108,7 +127,7 @@ def _points(name: str, folder: Path, mistake: str | None) -> list[Point]:
     with Inspector(expect_hdf5=False) as inspector:
         ground = _prepare(name, folder, inspector)
     child = fork(broken.patched(mistake, command(OPERATIONS[name].arguments(ground), ground.environment)), folder)
-    status, log = traced(child)
+    status, log = traced(child, threads=OPERATIONS[name].has_threads)
     if status != 0:
         raise RuntimeError(f"{name} failed with nothing broken: {child.errors}")
     return list(points(log, ground.home))
@@ -129,12 +148,10 @@ def _piece(name: str, piece: Sequence[Point], mistake: str | None) -> Row:
 
 
 def _prepare(name: str, folder: Path, inspector: Inspector) -> Ground:
-    """Two versions, an alias, two orphans, and a model of two files that is to be pushed next."""
+    """Two versions, an alias, two orphans, and a model that is to be pushed next."""
     ground = Ground(folder)
     ground.home.mkdir(parents=True)
-    (ground.model / "assets").mkdir(parents=True)
-    (ground.model / "weights.bin").write_bytes(random.Random(1).randbytes(30_000))
-    (ground.model / "assets" / "vocabulary.txt").write_text("a\nb\n")
+    _write_model(ground.model, OPERATIONS[name].files, seed=1)
     (folder / "next.bin").write_bytes(b"other bytes: the same ones would heal what the model left half-done")
     if OPERATIONS[name].is_upgrade:
         shutil.copy(OLD_DATABASE, ground.home / "registry.db")
@@ -142,8 +159,8 @@ def _prepare(name: str, folder: Path, inspector: Inspector) -> Ground:
         return ground
     with Registry.open(home=ground.home) as registry:
         for version in (1, 2):
-            path = folder / "before.bin"
-            path.write_bytes(random.Random(version + 10).randbytes(20_000))
+            path = folder / f"before{version}"
+            _write_model(path, OPERATIONS[name].files, seed=version + 10)
             pushed = registry.push(path, name="fraud", environment="none", inspector=inspector)
             assert pushed.digest is not None
             ground.record.acknowledge(pushed.reference, pushed.digest, fingerprint(path))
@@ -154,13 +171,20 @@ def _prepare(name: str, folder: Path, inspector: Inspector) -> Ground:
     return ground
 
 
+def _write_model(folder: Path, files: int, seed: int) -> None:
+    (folder / "assets").mkdir(parents=True)
+    (folder / "weights.bin").write_bytes(random.Random(seed).randbytes(30_000))
+    for number in range(1, files):
+        (folder / "assets" / f"vocabulary{number}.txt").write_text(f"a\nb\n{seed}\n{number}\n")
+
+
 def _break(name: str, point: Point, ground: Ground, row: Row, inspector: Inspector, mistake: str | None) -> None:
     """Run the operation with one fault, and see what is left."""
     operation, problems = OPERATIONS[name], len(row.problems)
     work = broken.patched(mistake, command(operation.arguments(ground), ground.environment))
     rows_before = _old_rows(ground.home / "registry.db") if operation.is_upgrade else None
     child = fork(work, ground.folder / "child")
-    status, log = traced(child, point)
+    status, log = traced(child, point, threads=operation.has_threads)
     row.operations += 1
     row.faults += fired(log, status, point)
     if operation.is_push:

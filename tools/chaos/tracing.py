@@ -48,7 +48,8 @@ ERRORS: dict[str, tuple[str, ...]] = {
 """What each call is failed with; each is killed at, too."""
 KILL = "SIGKILL"
 ATTACH_S = 30.0
-_CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
+_CALL = re.compile(r"^(\d* *)(\w+)\(")
+"""A thread's number, where there are several, and the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,18 @@ def program() -> str:
     return found
 
 
-def traced(child: Child, point: Point | None = None) -> tuple[int, str]:
-    """Let the child run under strace; its exit status, and what strace wrote."""
+def traced(child: Child, point: Point | None = None, *, threads: bool = False) -> tuple[int, str]:
+    """Let the child run under strace, also its ``threads`` and children if asked for; its exit status, and the log.
+
+    strace counts the calls of each thread by itself, so with threads a fault befalls each that comes so far.
+    """
     log = child.folder / "strace"
     calls = point.call if point else ",".join(ERRORS)
     options = ["-q", "-y", "-s", "0", "-o", str(log), "-e", f"trace={calls}", "-e", "signal=none"]
     if point is not None:
         options += ["-e", point.injection]
+    if threads:
+        options += ["-f"]
     tracer = subprocess.Popen([program(), *options, "-p", str(child.pid)], stderr=subprocess.PIPE)
     try:
         _await_tracer(child.pid, tracer)
@@ -106,16 +112,19 @@ def _await_tracer(pid: int, tracer: subprocess.Popen[bytes]) -> None:
 
 def points(log: str, folder: Path) -> Iterator[Point]:
     """Every way to break a traced run at a call that concerns something below ``folder``."""
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
+    told: set[tuple[str, int]] = set()
     for line in log.splitlines():
         found = _CALL.match(line)
         if found is None:
             continue
-        call = found[1]
-        seen[call] += 1
-        if str(folder) in line and call in ERRORS:
+        thread, call = found.groups()
+        seen[thread, call] += 1
+        number = seen[thread, call]
+        if str(folder) in line and call in ERRORS and (call, number) not in told:
+            told.add((call, number))
             for fault in (KILL, *ERRORS[call]):
-                yield Point(call, seen[call], fault)
+                yield Point(call, number, fault)
 
 
 def fired(log: str, status: int, point: Point) -> bool:
