@@ -225,7 +225,8 @@ def test_a_digest_that_is_none_is_told(filled: Registry) -> None:
 
 def test_a_missing_version_is_a_gap(filled: Registry) -> None:
     """Claim: a number that is not there is told, and the manifest that waits in the store for ``db rebuild --add``."""
-    tamper(filled, "DELETE FROM files WHERE version_id = 3", "DELETE FROM versions WHERE id = 3")
+    tamper(filled, *(f"DELETE FROM {table} WHERE version_id = 3" for table in ("files", "facets")))
+    tamper(filled, "DELETE FROM versions WHERE id = 3")
     checked = filled.fsck()
     assert [(problem.kind, problem.versions) for problem in checked.problems] == [(ProblemKind.GAP, ("model0:2",))]
     assert len(checked.unlisted) == 1
@@ -260,9 +261,17 @@ def test_an_alias_that_points_at_nothing_is_told_and_removed(filled: Registry) -
     assert filled.resolve("model0@good").version == 1
 
 
-def test_rows_that_belong_to_nothing_are_told(filled: Registry) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [
+        "files VALUES (99, 'x', 1, 'aa')",
+        "facets VALUES ('has', 'lambda', '', 'x', 1, 99)",
+        "without_facets VALUES (99)",
+    ],
+)
+def test_rows_that_belong_to_nothing_are_told(filled: Registry, row: str) -> None:
     """Claim: rows that no command would ever show again are counted by table."""
-    tamper(filled, "INSERT INTO files VALUES (99, 'x', 1, 'aa')")
+    tamper(filled, f"INSERT INTO {row}")
     problem = only(filled)
     assert (problem.kind, problem.message.partition(" rows")[0]) == (ProblemKind.DANGLING_ROW, "1")
 
