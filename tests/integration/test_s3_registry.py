@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.phases import Phases
 from tests.servers.fixtures import SERVERS
 from tests.servers.proxy import Answer, Proxy, Request, honest, proxy_before
 
@@ -73,6 +74,14 @@ def test_a_model_comes_back_byte_for_byte(registry: Registry, models: Path, tmp_
         pulled = registry.pull("demo", tmp_path / f"out-{full}", full=full)
         assert (pulled.folder / "plain.h5").read_bytes() == model.read_bytes()
     registry.verify("demo", full=True)
+
+
+def test_a_push_counts_its_upload_apart(registry: Registry, models: Path) -> None:
+    """Claim: what is uploaded has a phase of its own, of as many bytes as were staged."""
+    told = Phases()
+    pushed = registry.push(models / "py38" / "plain.h5", name="demo", progress=told)
+    assert told.counted == {"": pushed.size_bytes, "uploading": pushed.size_bytes}
+    assert told.promised == {"uploading": pushed.size_bytes}
 
 
 def test_a_corrupt_blob_is_refused_as_corrupt(

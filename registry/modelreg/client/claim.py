@@ -21,6 +21,7 @@ from modelreg.db.records import Index
 from modelreg.db.session import ATTEMPTS, pause
 from modelreg.db.transaction import Transaction
 from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
+from modelreg.digest.streams import Progress
 from modelreg.errors import BlobMissingError, CondemnedError, ConnectionLostError, StoreError
 from modelreg.store.base import StagedBlob, Store
 
@@ -136,14 +137,19 @@ class Claim:
         self._protect(self._blobs)
         self._doubtful |= self._blobs
 
-    def publish(self, staged: Iterable[StagedBlob]) -> None:
+    def publish(self, staged: Iterable[StagedBlob], progress: Progress | None = None) -> None:
         """Publish blobs that are protected: to a store over a network several small ones at once."""
+
+        def publish(blob: StagedBlob) -> StagedBlob:
+            blob.publish(progress)
+            return blob
+
         is_remote = self._store.properties.is_remote
         large: list[StagedBlob] = []
         small: list[StagedBlob] = []
         for blob in staged:
             (small if is_remote and blob.digest.size_bytes <= CHUNK_SIZE_BYTES_USUAL else large).append(blob)
-        for blob in chain(at_once(self._store, _publish, small), map(_publish, large)):
+        for blob in chain(at_once(self._store, publish, small), map(publish, large)):
             self.published(blob.digest.sha256)
 
     def published(self, sha256: str) -> None:
@@ -162,11 +168,6 @@ class Claim:
                     transient=True,
                 ) from None
         self._doubtful.clear()
-
-
-def _publish(blob: StagedBlob) -> StagedBlob:
-    blob.publish()
-    return blob
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.rows import FacetRow, IndexedFacets, VersionRows, rows_of
 from modelreg.digest import is_sha256
-from modelreg.digest.streams import Progress
+from modelreg.digest.streams import Progress, begin_phase
 from modelreg.errors import BlobMissingError, DocumentError, StoreError
 from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
@@ -50,6 +50,7 @@ def check(
     sentence = leases.preview(listed)
     checking = _Checking(store, listed, progress)
     histories: dict[str, list[_Row]] = {}
+    begin_phase(progress, "checking", sum(listed[row.digest].size_bytes for row in rows if row.digest in listed))
     for row in at_once(store, checking.read_row, _with_facets(index, rows)):
         checking.take(row)
         histories.setdefault(row.entry.model, []).append(row)
@@ -215,12 +216,15 @@ class _Checking:
             if is_chosen(need.sha256, start, share) and self._size_bytes(need.sha256) == need.size_bytes
         ]
 
+        size_bytes = sum(need.size_bytes or 0 for need in chosen)
+        begin_phase(self.progress, "reading", size_bytes)
+
         def read(need: Need) -> Problem | None:
             found = read_blob(self.store, need, self.progress)
             return None if found is None else _damaged(found[0], need, self.needs[need], found[1])
 
         problems = [problem for problem in at_once(self.store, read, chosen) if problem is not None]
-        return len(chosen), sum(need.size_bytes or 0 for need in chosen), problems
+        return len(chosen), size_bytes, problems
 
 
 def _needs_of(manifest: Manifest) -> tuple[tuple[str, Need], ...]:

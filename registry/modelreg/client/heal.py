@@ -32,6 +32,7 @@ from modelreg.digest.streams import (
     Progress,
     RangedReader,
     SizeChangedError,
+    begin_phase,
     ingest,
     transfer,
 )
@@ -133,6 +134,8 @@ def _heal(
             return _mend_blob(problem, store, sources, claimed, progress)
 
         with_blob = [problem for problem in checked.problems if problem.need is not None]
+        sizes = (problem.need.size_bytes for problem in with_blob if problem.need is not None)
+        begin_phase(progress, "mending", sum(size for size in sizes if size is not None))
         healings = {id(healing.problem): healing for healing in at_once(store, mend_blob, with_blob)}
         others = [problem for problem in checked.problems if problem.need is None]
         rows = {id(problem): _verified(problem, store) for problem in others}

@@ -20,7 +20,7 @@ from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction
 from modelreg.digest import BlobDigest
-from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
+from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, begin_phase, ingest
 from modelreg.environment import Environment, capture
 from modelreg.errors import (
     BlobMissingError,
@@ -90,7 +90,7 @@ def push(request: PushRequest, store: Store, index: Index, leases: Leases, progr
         verdict = _judge(request, facts)
         golden = _golden(request, files, [blob.descriptor() for blob in staged], facts)
         content = _Content(files, staged, facts, verdict, golden)
-        content.publish(store, claimed)
+        content.publish(store, claimed, progress)
         commit = _Commit(request, registry_id, store, claimed, content)
         manifest, digest = commit.run()
         same_model_as = _same_model(manifest, store)
@@ -157,10 +157,12 @@ class _Content:
     verdict: Verdict
     golden: MadeGolden | None
 
-    def publish(self, store: Store, claimed: Claim) -> None:
+    def publish(self, store: Store, claimed: Claim, progress: Progress | None) -> None:
         golden = [self.golden.golden.sha256] if self.golden is not None else []
         claimed.protect({*(blob.digest.sha256 for blob in self.staged), *golden})
-        claimed.publish(self.staged)
+        if store.properties.is_remote:
+            begin_phase(progress, "uploading", sum(blob.digest.size_bytes for blob in self.staged))
+        claimed.publish(self.staged, progress)
         if self.golden is not None:
             self.golden.publish(store, claimed.owner)
 

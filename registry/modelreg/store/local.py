@@ -46,7 +46,7 @@ class _StagedFile:
             raise StoreError("the staged blob is closed")
         return self._descriptor
 
-    def publish(self) -> None:
+    def publish(self, progress: Progress | None = None) -> None:  # noqa: ARG002 - one rename
         if self._path is not None:
             self._store.move_in(self._path, self.descriptor(), self.digest)
             self._path = None

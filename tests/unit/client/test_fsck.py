@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.care import blob_path, commit, fill, flipped, overwrite
+from tests.care import blob_path, commit, copied_store, fill, flipped, overwrite
 from tests.conftest import make_manifest
+from tests.phases import Phases
 
 from modelreg import Problem, ProblemKind, Registry, UsageError
 from modelreg.digest import sha256_hex
@@ -61,6 +62,22 @@ def test_a_registry_that_is_well_is_clean(filled: Registry) -> None:
     checked = filled.fsck(share=1.0)
     assert (checked.problems, checked.orphans, checked.leftovers) == ((), (), 0)
     assert (checked.models, checked.versions, checked.blobs, checked.read_blobs) == (2, 6, 6 + 12 + 1, 13)
+
+
+def test_progress_knows_its_end_in_each_phase(filled: Registry, tmp_path: Path) -> None:
+    """Claim: manifests, the blobs that are read, and those that are mended are counted up to what was promised."""
+    copied_store(filled, tmp_path / "second")
+    entry, told = filled.resolve("model0:1"), Phases()
+    overwrite(filled, entry.files[0].sha256, flipped(blob_path(filled, entry.files[0].sha256).read_bytes()))
+    checked = filled.fsck(share=1.0, progress=told)
+    filled.heal(checked, [str(tmp_path / "second")], progress=told)
+    manifests = sum(blob_path(filled, entry.digest).stat().st_size for entry in filled.list())
+    assert told.promised == {
+        "checking": manifests,
+        "reading": checked.read_bytes,
+        "mending": entry.files[0].size_bytes,
+    }
+    assert told.counted == told.promised
 
 
 def test_an_empty_registry_is_clean(registry: Registry) -> None:
