@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 from modelreg.client.care import Checked, Healed, Healing, Need, Problem
-from modelreg.client.claim import Claim, holder
+from modelreg.client.claim import Claim
 from modelreg.client.fsck import check
 from modelreg.client.manifests import WrongBytesError, at_once, read_manifest_bytes
 from modelreg.client.reading import in_order
@@ -127,7 +127,7 @@ def _heal(
 ) -> Healed:
     if not checked.healable:
         return Healed(tuple(map(_hopeless, checked.problems)))
-    with Claim(index, leases, store, holder(user, "fsck --repair")) as claimed:
+    with Claim(index, leases, store, user, "fsck --repair") as claimed:
         claimed.protect({sha256 for problem in checked.healable for sha256 in _blobs_of(problem)})
 
         def mend_blob(problem: Problem) -> Healing:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelreg.artifact import SourceFile, open_artifact
-from modelreg.client.claim import Claim, claim, utc_now
+from modelreg.client.claim import Claim, utc_now
 from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
 from modelreg.db.leases import Leases
@@ -78,7 +78,7 @@ def push(request: PushRequest, store: Store, index: Index, leases: Leases, progr
         contextlib.ExitStack() as stack,
     ):
         registry_id = index.registry_id(utc_now())
-        claimed = stack.enter_context(claim(index, leases, store, request.pushed_by))
+        claimed = stack.enter_context(Claim(index, leases, store, request.pushed_by))
         staged: list[StagedBlob] = []
         with _as_conflict(request.path):
             for file in files:

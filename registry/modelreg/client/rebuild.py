@@ -128,9 +128,9 @@ class _Rebuilding:
 
     def run(self, index: Index, leases: Leases, session: Session, user: str) -> Rebuilt:
         """Write it."""
-        from modelreg.client.claim import Claim, holder
+        from modelreg.client.claim import Claim
 
-        with Claim(index, leases, self._store, holder(user, "db rebuild")) as claimed:
+        with Claim(index, leases, self._store, user, "db rebuild") as claimed:
             listed = self._listed()
             claimed.protect(listed)
             there = self._listed()  # a sweep may have been at work before the lease named them
