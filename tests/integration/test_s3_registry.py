@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import random
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -210,3 +211,43 @@ def test_doctor_tells_what_the_server_does(
     assert told == EXPECTED[server.name]
     assert list(registry.store.blobs()) == []
     assert list(registry.store.staged()) == []
+
+
+def test_doctor_opens_the_store_once(registry: Registry, proxy: Proxy) -> None:
+    """Claim: the object that says what the store is, is asked for once."""
+    proxy.seen.clear()
+    checks = {check.name: check for check in modelreg.examine(registry.settings)}
+    assert checks["store: ranged reads"].detail == "yes"
+    assert len([request for request in proxy.seen if request.method == "GET" and request.path.endswith("/format")]) == 1
+
+
+def test_doctor_remembers_what_the_server_did(registry: Registry, proxy: Proxy) -> None:
+    """Claim: a run tells since when the server does the same and what it does otherwise; one that finds none, the last."""
+
+    def examined() -> dict[str, str]:
+        return {check.name: check.detail for check in modelreg.examine(registry.settings)}
+
+    first = examined()
+    assert first["store: probed"].endswith(", for the first time")
+    assert ", as on 20" in examined()["store: probed"]
+    (record,) = (registry.settings.home.value / "probes").iterdir()
+    kept = record.read_bytes()
+    record.write_bytes(kept.replace(b'"held":true', b'"held":false', 1))
+    assert re.search(r", otherwise than on 20\S+: [a-z- ]+ was no", examined()["store: probed"])
+    record.write_bytes(b"[" * 10_000_000)
+    assert "is 1,048,577 bytes long" in examined()["store: probed"]
+    assert ", as on 20" in examined()["store: probed"]
+    proxy.fault = lambda request, ask: Answer(403, [], b"")
+    unreachable = examined()
+    assert "403" in unreachable["store"]
+    assert f"ranged reads {first['store: ranged reads']}" in unreachable["store: last probed"]
+    assert "store: probed" not in unreachable
+
+
+def test_what_the_doctor_cannot_keep_is_told_all_the_same(registry: Registry) -> None:
+    """Claim: where no record can be read or written, the answers stand, with the system's reason, and nothing failed."""
+    (registry.settings.home.value / "probes").touch()
+    checks = {check.name: check for check in modelreg.examine(registry.settings)}
+    assert checks["store: ranged reads"].detail == "yes"
+    assert "Not a directory; not kept in" in checks["store: probed"].detail
+    assert [check for check in checks.values() if check.ok is False] == []
