@@ -102,7 +102,7 @@ CAUSES: list[tuple[Spoil, str, str]] = [
     (missing_bucket, "no bucket 'no-such-bucket-here'", "aws s3 mb s3://no-such-bucket-here"),
     (wrong_secret, "SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
     (unknown_key, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"),
-    (no_credentials, "no complete AWS credentials", "AWS_PROFILE"),
+    (no_credentials, "no complete AWS credentials were found for s3://", "AWS_PROFILE"),
     (unknown_profile, "no AWS profile", "AWS_PROFILE"),
     (clock_ahead, "RequestTimeTooSkewed", "clock"),
     (unknown_host, "its name is not known", "endpoint"),
