@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import modelreg
 from modelreg import ModelregError
 
 if TYPE_CHECKING:
@@ -109,9 +110,10 @@ def _usage(message: str, command: str) -> Failure:
 
 
 def _internal_error(error: BaseException) -> Failure:
+    """A bug; what somebody else's code says of it may hold a URL with a password."""
     if os.environ.get(DEBUG_VARIABLE):
-        traceback.print_exception(error)
-    message = f"internal error: {type(error).__name__}: {error}"
+        sys.stderr.write(modelreg.masked("".join(traceback.format_exception(error))))
+    message = modelreg.masked(f"internal error: {type(error).__name__}: {error}")
     hint = f"set {DEBUG_VARIABLE}=1 to see where, and report it: this is a bug in modelreg"
     return Failure("internal", message, hint, COULD_NOT)
 

@@ -1,7 +1,7 @@
 """Progress on a terminal: bytes, rate and time left; nothing for what is done in half a second.
 
-The library calls ``Meter.advance`` from several threads, once per slice of a file; all it does most of the time is
-add under a lock, so that counting does not slow the copy.
+The library calls the ``Meter`` from several threads, once per slice of a file; all it does most of the time is add
+under a lock, so that counting does not slow the copy.  Where work has several phases, it says when each begins.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +26,14 @@ INTERVAL_S = 0.1
 
 
 @contextlib.contextmanager
-def progress(output: Output, label: str, size_bytes: int | None) -> Iterator[Callable[[int], None] | None]:
+def progress(output: Output, label: str, size_bytes: int | None) -> Iterator[Meter | None]:
     """A callback for the library that draws a bar, or ``None`` where nobody would see one."""
     if output.form is not Form.TEXT or not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield None
         return
     meter = Meter(label, size_bytes)
     try:
-        yield meter.advance
+        yield meter
     finally:
         meter.close()
 
@@ -49,7 +49,14 @@ class Meter:
         self._next_s = time.monotonic() + SHOWN_AFTER_S
         self._bar: Progress | None = None
 
-    def advance(self, size_bytes: int) -> None:
+    def begin(self, what: str, size_bytes: int) -> None:
+        """Count from zero again, up to ``size_bytes`` of what is done now."""
+        with self._lock:
+            self._label, self._size_bytes, self._done_bytes = what, size_bytes, 0
+            if self._bar is not None:
+                self._bar.reset(self._bar.task_ids[0], description=what, total=size_bytes)
+
+    def __call__(self, size_bytes: int) -> None:
         """Count ``size_bytes`` more."""
         with self._lock:
             self._done_bytes += size_bytes

@@ -4,7 +4,7 @@
     ├── UsageError            2   an argument, a name, a document that cannot be taken as given
     ├── NotFoundError         3   no such model, version, alias or file
     ├── ConflictError         1   something is in the way: a destination, a lock, a schema revision
-    │   ├── CondemnedError        a sweep is deleting blobs that a push needs
+    │   ├── CondemnedError        a sweep is deleting blobs that are needed
     │   └── HistoryError          another version has that number, or the versions do not follow on each other
     ├── PlacementError        1   the destination of a pull cannot be written
     ├── StoreError            1   the store could not do it; ``transient`` says whether a retry can help
@@ -70,12 +70,12 @@ class ConflictError(ModelregError):
 
 
 class CondemnedError(ConflictError):
-    """A sweep is deleting blobs that a push needs; when it is done they can be published again."""
+    """A sweep is deleting blobs that ``what``, a push or an import, needs; then they can be published again."""
 
-    def __init__(self, blobs: Collection[str]) -> None:
+    def __init__(self, blobs: Collection[str], what: str = "push") -> None:
         super().__init__(
-            f"a sweep has been deleting {len(blobs)} blobs that this push needs for a long time; nothing was pushed",
-            hint="push again when it is done; `modelreg gc --dry-run` says who is at work",
+            f"a sweep has been deleting {len(blobs)} blobs that this {what} needs for a long time; it was given up",
+            hint=f"run the {what} again when the sweep is done; `modelreg gc --dry-run` says who is at work",
         )
         self.blobs = frozenset(blobs)
 

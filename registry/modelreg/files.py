@@ -34,6 +34,7 @@ _ADVICE = {
     errno.EROFS: "the file system is mounted read-only: {elsewhere}",
     errno.EACCES: "check who owns that folder, or {elsewhere}",
     errno.EPERM: "check who owns that folder, or {elsewhere}",
+    errno.EIO: "the device may be failing, see the system's log; {elsewhere}",
     errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
 }
 

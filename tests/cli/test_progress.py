@@ -69,7 +69,7 @@ def test_threads_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def count() -> None:
         for _ in range(1000):
-            meter.advance(1)
+            meter(1)
 
     threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:
@@ -77,10 +77,27 @@ def test_threads_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
     monkeypatch.setattr(meter, "_next_s", 0.0)
-    meter.advance(0)
+    meter(0)
     meter.close()
     assert "verifying" in stream.getvalue()
     assert "7.8/7.8 KiB" in stream.getvalue()
+
+
+def test_a_phase_counts_from_zero_to_its_own_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What begins has its own name and far end, and what was counted before does not count for it."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(meters, "SHOWN_AFTER_S", 0.0)
+    monkeypatch.setattr(meters, "INTERVAL_S", 0.0)
+    meter = Meter("push", 8000)
+    meter(8000)
+    meter.begin("uploading", 1_000_000)
+    meter(500_000)
+    meter.close()
+    first, _, second = stream.getvalue().partition("uploading")
+    assert "/7.8 KiB" in first
+    assert "488.3/976.6 KiB" in second
+    assert "/7.8 KiB" not in second
 
 
 def test_the_size_of_a_folder_is_the_sum_of_its_files(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import _thread
 import filecmp
 import os
 import random
+import re
 import secrets
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.phases import Phases
 from tests.servers.fixtures import SERVERS
 from tests.servers.proxy import Answer, Proxy, Request, honest, proxy_before
 
@@ -77,6 +79,14 @@ def test_a_model_comes_back_byte_for_byte(registry: Registry, models: Path, tmp_
         pulled = registry.pull("demo", tmp_path / f"out-{full}", full=full)
         assert (pulled.folder / "plain.h5").read_bytes() == model.read_bytes()
     registry.verify("demo", full=True)
+
+
+def test_a_push_counts_its_upload_apart(registry: Registry, models: Path) -> None:
+    """Claim: what is uploaded has a phase of its own, of as many bytes as were staged."""
+    told = Phases()
+    pushed = registry.push(models / "py38" / "plain.h5", name="demo", progress=told)
+    assert told.counted == {"": pushed.size_bytes, "uploading": pushed.size_bytes}
+    assert told.promised == {"uploading": pushed.size_bytes}
 
 
 def test_a_corrupt_blob_is_refused_as_corrupt(
@@ -151,7 +161,10 @@ def test_a_gigabyte_whose_pull_was_killed_half_way_is_fetched_once(
         assert 0 <= proxy.sent_bytes - missing * CHUNK_SIZE_BYTES_USUAL <= beside
     assert filecmp.cmp(tmp_path / "out" / "big.bin", model, shallow=False)
     assert hidden(tmp_path) == []
-    tally("MiB of 1,024 that were missing after an interrupted pull, and alone were fetched", missing * CHUNK_SIZE_BYTES_USUAL // MIB)
+    tally(
+        "MiB of 1,024 that were missing after an interrupted pull, and alone were fetched",
+        missing * CHUNK_SIZE_BYTES_USUAL // MIB,
+    )
 
 
 def _equal_chunks(left: Path, right: Path) -> int:
@@ -254,3 +267,43 @@ def test_doctor_tells_what_the_server_does(
     assert told == EXPECTED[server.name]
     assert list(registry.store.blobs()) == []
     assert list(registry.store.staged()) == []
+
+
+def test_doctor_opens_the_store_once(registry: Registry, proxy: Proxy) -> None:
+    """Claim: the object that says what the store is, is asked for once."""
+    proxy.seen.clear()
+    checks = {check.name: check for check in modelreg.examine(registry.settings)}
+    assert checks["store: ranged reads"].detail == "yes"
+    assert len([request for request in proxy.seen if request.method == "GET" and request.path.endswith("/format")]) == 1
+
+
+def test_doctor_remembers_what_the_server_did(registry: Registry, proxy: Proxy) -> None:
+    """Claim: a run tells since when the server does the same and what it does otherwise; one that finds none, the last."""
+
+    def examined() -> dict[str, str]:
+        return {check.name: check.detail for check in modelreg.examine(registry.settings)}
+
+    first = examined()
+    assert first["store: probed"].endswith(", for the first time")
+    assert ", as on 20" in examined()["store: probed"]
+    (record,) = (registry.settings.home.value / "probes").iterdir()
+    kept = record.read_bytes()
+    record.write_bytes(kept.replace(b'"held":true', b'"held":false', 1))
+    assert re.search(r", otherwise than on 20\S+: [a-z- ]+ was no", examined()["store: probed"])
+    record.write_bytes(b"[" * 10_000_000)
+    assert "is 1,048,577 bytes long" in examined()["store: probed"]
+    assert ", as on 20" in examined()["store: probed"]
+    proxy.fault = lambda request, ask: Answer(403, [], b"")
+    unreachable = examined()
+    assert "403" in unreachable["store"]
+    assert f"ranged reads {first['store: ranged reads']}" in unreachable["store: last probed"]
+    assert "store: probed" not in unreachable
+
+
+def test_what_the_doctor_cannot_keep_is_told_all_the_same(registry: Registry) -> None:
+    """Claim: where no record can be read or written, the answers stand, with the system's reason, and nothing failed."""
+    (registry.settings.home.value / "probes").touch()
+    checks = {check.name: check for check in modelreg.examine(registry.settings)}
+    assert checks["store: ranged reads"].detail == "yes"
+    assert "Not a directory; not kept in" in checks["store: probed"].detail
+    assert [check for check in checks.values() if check.ok is False] == []

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from modelreg.client import claim as claiming
-from modelreg.client.claim import Claim
+from modelreg.client.claim import Claim, holder
 from modelreg.client.sweep import preview, sweep
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
@@ -50,7 +50,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def claim(index: Index, held: Leases, store: MemoryStore) -> Iterator[Claim]:
-    with Claim(index, held, store, "a push") as taken:
+    with Claim(index, held, store, "ada") as taken:
         yield taken
 
 
@@ -124,7 +124,7 @@ def test_a_sweep_takes_what_nobody_needs_and_nothing_else(
     swept = sweep(store, held, "ada")
     assert told.blobs == swept.blobs == (TWO,)
     assert (told.dry_run, swept.dry_run, swept.kept, swept.size_bytes) == (True, False, 2, 1)
-    assert [(lease.holder, lease.blobs) for lease in swept.leases] == [("a push", 1)]
+    assert [(lease.holder, lease.blobs) for lease in swept.leases] == [(holder("ada", "push"), 1)]
     assert {blob.sha256 for blob in store.blobs()} == {referenced.sha256, ONE}
     assert rows(session) == (1, 1, 0)
     assert index.referenced() == {referenced.sha256, manifest}
@@ -156,7 +156,7 @@ def test_a_lease_that_is_given_up_protects_nothing(
     """Claim: a push that fails leaves no lease, and the next sweep takes what it published."""
 
     def push() -> None:
-        with Claim(index, held, store, "a push") as claim:
+        with Claim(index, held, store, "ada") as claim:
             claim.protect([ONE])
             store.put(b"1")
             raise KeyboardInterrupt
@@ -214,7 +214,7 @@ def test_a_push_waits_until_what_it_needs_is_condemned_no_more(held: Leases, ind
     """Claim: while a living sweep deletes a blob no push relies on it; protect returns after the deletion."""
     store.put(b"1")
     order: list[str] = []
-    with held.take("gc", NOW) as sweeping, Claim(index, held, store, "a push") as claim:
+    with held.take("gc", NOW) as sweeping, Claim(index, held, store, "ada") as claim:
         assert sweeping.condemn([ONE]).blobs == {ONE}
 
         def protect() -> None:
@@ -236,11 +236,36 @@ def test_a_push_does_not_wait_for_ever(
 ) -> None:
     """Claim: after SWEEP_WAIT_S it is a conflict that names the command which tells who is at work."""
     monkeypatch.setattr(claiming, "SWEEP_WAIT_S", 0.2)
-    with held.take("gc", NOW) as sweeping, Claim(index, held, store, "a push") as claim:
+    with held.take("gc", NOW) as sweeping, Claim(index, held, store, "ada") as claim:
         sweeping.condemn([ONE])
-        with pytest.raises(CondemnedError) as caught:
+        with pytest.raises(CondemnedError, match="that this push needs") as caught:
             claim.protect([ONE])
     assert "modelreg gc --dry-run" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("what", ["push", "import", "mirror", "fsck --repair", "db rebuild"])
+def test_whoever_waits_or_fails_is_called_by_its_name(
+    held: Leases, index: Index, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Claim: the holder of a lease, and each error, say which work it was that could not go on."""
+    monkeypatch.setattr(claiming, "SWEEP_WAIT_S", 0.0)
+
+    def be_condemned(transaction: Transaction) -> None:
+        raise CondemnedError([ONE])
+
+    with Claim(index, held, store, "ada", what) as claim:
+        assert held.preview(()).living[0].holder.startswith(f"{what} by ada, process ")
+        with held.take("gc", NOW) as sweeping:
+            sweeping.condemn([ONE])
+            with pytest.raises(CondemnedError, match=f"this {what} needs"):
+                claim.protect([ONE])
+            with pytest.raises(CondemnedError, match=f"this {what} needs") as caught:
+                claim.commit(be_condemned, lambda _: None)
+            assert f"run the {what} again" in (caught.value.hint or "")
+        claim._doubtful.add(TWO)
+        with pytest.raises(StoreError, match=f"the {what} was given up") as gone:
+            claim.commit(lambda _: None, lambda _: None)
+        assert gone.value.hint == f"run the {what} again"
 
 
 def test_a_push_takes_what_it_needs_from_a_dead_sweep(
@@ -252,7 +277,7 @@ def test_a_push_takes_what_it_needs_from_a_dead_sweep(
     dead.stdout.readline()
     dead.kill()
     dead.communicate(timeout=30)
-    with Claim(index, held, store, "a push") as claim:
+    with Claim(index, held, store, "ada") as claim:
         claim.protect([ONE])
         assert rows(session)[2] == 1
         with pytest.raises(StoreError, match=ONE):

@@ -108,6 +108,16 @@ def test_progress_counts_every_byte_once(store: Store, source: Source) -> None:
         assert sum(told) == size_bytes
 
 
+def test_progress_of_publishing_counts_what_is_sent(store: Store, source: Source) -> None:
+    """Claim: over a network each byte counts once, also where the blob is there already; elsewhere nothing does."""
+    for size_bytes in (10, 9 * MIB):
+        for _ in range(2):
+            told: list[int] = []
+            with contextlib.closing(store.stage(source(noise(size_bytes)), size_bytes)) as blob:
+                blob.publish(told.append)
+            assert sum(told) == (size_bytes if store.properties.is_remote else 0)
+
+
 def test_staged_bytes_are_invisible_until_they_are_published(store_factory: Factory, stage: Stage) -> None:
     """Claim: before publish no listing shows the blob and no opening finds it; after it, all do."""
     data = noise(5000)

@@ -18,7 +18,7 @@ def commit_first() -> Iterator[None]:
     content, commit = module._Content, module._Commit  # noqa: SLF001
     publish, run = content.publish, commit.run
 
-    def postponed(self: Any, _store: object, claimed: object) -> None:
+    def postponed(self: Any, _store: object, claimed: object, _progress: object) -> None:
         claimed.protect({blob.digest.sha256 for blob in self.staged})  # type: ignore[attr-defined]
 
     def run_then_publish(self: Any) -> object:

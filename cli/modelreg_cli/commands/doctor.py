@@ -23,7 +23,8 @@ def doctor(invocation: Invocation) -> Result:
     """Say whether the registry can be used, and what is in the way.
 
     Checks the versions, the database's schema, that the store can be written and is create-only, and the clock.
-    Nothing is made or changed. The exit status is 1 if a check failed.
+    Nothing of the registry is made or changed; what an S3 server was found to do is kept in the home, to be compared
+    the next time. The exit status is 1 if a check failed.
     """
     checks = list(modelreg.examine(invocation.settings()))
     failed = [check for check in checks if check.ok is False]

@@ -1,4 +1,6 @@
-"""The claim of a push or an import on blobs: a lease taken again when it is lost, a commit whose outcome is found out.
+"""The claim of a push, an import, a mirror, a repair or a rebuild on blobs: its lease, taken again when it is lost.
+
+How a commit ended whose connection broke is found out here too.
 
 Invariants: what is committed was leased since before it was published, or was found in the store after a new lease
 was taken; a commit of unknown outcome is asked for, under a lock that waits for its end, before anything is repeated.
@@ -10,7 +12,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,13 +21,14 @@ from modelreg.db.leases import Lease, Leases
 from modelreg.db.records import Index
 from modelreg.db.session import ATTEMPTS, pause
 from modelreg.db.transaction import Transaction
+from modelreg.digest.streams import Progress
 from modelreg.errors import BlobMissingError, CondemnedError, ConnectionLostError, StoreError
 from modelreg.store.base import StagedBlob, Store
 
 T = TypeVar("T")
 
 SWEEP_WAIT_S = 60
-"""How long a push waits for a sweep to delete a blob that it needs: a sweep of 10^4 blobs over a network takes that."""
+"""How long to wait for a sweep that is deleting a blob: one of 10^4 blobs over a network takes that."""
 
 
 def utc_now() -> str:
@@ -34,18 +37,22 @@ def utc_now() -> str:
 
 
 def holder(user: str, what: str) -> str:
-    """Who holds a lease, to be shown: ``push by ada, process 123 on host``."""
+    """Who holds a lease for ``what``, to be shown: ``push by ada, process 123 on host``."""
     return f"{what} by {user}, process {os.getpid()} on {platform.node()}"
 
 
 class Claim:
-    """The blobs that one push publishes or relies on, from before it does to its commit."""
+    """The blobs that one push publishes or relies on, from before it does to its commit.
 
-    def __init__(self, index: Index, leases: Leases, store: Store, who: str) -> None:
+    ``what`` is the work, ``push`` or another that makes blobs references, in the words of the command line.
+    """
+
+    def __init__(self, index: Index, leases: Leases, store: Store, user: str, what: str = "push") -> None:
         self._index = index
         self._leases = leases
         self._store = store
-        self._who = who
+        self._user = user
+        self._what = what
         self._stack = contextlib.ExitStack()
         self._lease: Lease | None = None
         self._blobs: set[str] = set()
@@ -60,7 +67,7 @@ class Claim:
 
     def _take(self) -> Lease:
         self._stack.close()
-        self._lease = self._stack.enter_context(self._leases.take(self._who, utc_now()))
+        self._lease = self._stack.enter_context(self._leases.take(holder(self._user, self._what), utc_now()))
         return self._lease
 
     @property
@@ -93,7 +100,7 @@ class Claim:
             if not condemned:
                 return
             if time.monotonic() > deadline:
-                raise CondemnedError(condemned)
+                raise CondemnedError(condemned, self._what)
             # A request of a dead sweep may still be under way to the store, so these are looked at once more.
             self._doubtful |= self.lease.rescue(condemned)
             pause(min(attempt, 4))
@@ -111,7 +118,7 @@ class Claim:
                 return self.lease.commit(work)
             except CondemnedError as error:
                 if attempt == ATTEMPTS:
-                    raise
+                    raise CondemnedError(error.blobs, self._what) from None
                 self._wait_for_sweeps(error.blobs, error.blobs)
             except ConnectionLostError as lost:
                 if attempt == ATTEMPTS:
@@ -134,11 +141,11 @@ class Claim:
         self._protect(self._blobs)
         self._doubtful |= self._blobs
 
-    def publish(self, staged: Iterable[StagedBlob]) -> None:
-        """Publish blobs that are protected."""
+    def publish(self, staged: Iterable[StagedBlob], progress: Progress | None = None) -> None:
+        """Publish blobs that are protected; ``progress`` counts what goes over a network."""
 
         def publish(blob: StagedBlob) -> None:
-            blob.publish()
+            blob.publish(progress)
             self.published(blob.digest.sha256)
 
         each_blob(self._store, publish, list(staged), lambda blob: blob.digest.size_bytes)
@@ -154,15 +161,9 @@ class Claim:
                 self._store.open(sha256).close()
             except BlobMissingError:
                 raise StoreError(
-                    f"blob sha256:{sha256} was swept while the connection to the database was lost; nothing was pushed",
-                    hint="push again",
+                    f"blob sha256:{sha256} was swept while the connection to the database was lost; "
+                    f"the {self._what} was given up",
+                    hint=f"run the {self._what} again",
                     transient=True,
                 ) from None
         self._doubtful.clear()
-
-
-@contextlib.contextmanager
-def claim(index: Index, leases: Leases, store: Store, user: str, what: str = "push") -> Iterator[Claim]:
-    """The claim of a push by ``user``, or of ``what`` else brings versions."""
-    with Claim(index, leases, store, holder(user, what)) as claimed:
-        yield claimed

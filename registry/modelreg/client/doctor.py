@@ -1,4 +1,8 @@
-"""The doctor: says whether a registry can be used, and what is in the way, without changing it."""
+"""The doctor: says whether a registry can be used, and what is in the way, without changing it.
+
+What the server behind a store does is kept in the home (``modelreg.client.probes``), so that a later run can tell what
+has changed, and what the server did when it could last be reached.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelreg.client.claim import holder, utc_now
+from modelreg.client.probes import Probe, keep_probe, read_probe
 from modelreg.client.results import Check
 from modelreg.client.stores import open_store
 from modelreg.config import Settings
 from modelreg.digest import sha256_hex
-from modelreg.errors import ModelregError, StoreAbsentError
+from modelreg.errors import DocumentError, ModelregError, StoreAbsentError
+from modelreg.files import reason_of
 from modelreg.masking import masked
-from modelreg.store.base import ProbedStore, Store
+from modelreg.store.base import Measured, ProbedStore, Store
 
 if TYPE_CHECKING:
     from modelreg.db.session import Session
@@ -42,15 +48,17 @@ _CLOCK_EPOCH_MIN = 1_735_689_600
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Every check in order; none raises, and a probe blob in the store is removed again."""
+    """Every check in order; none raises, and a probe blob in the store is removed again.
+
+    What a server was found to do is kept in the home, which is made for it.
+    """
     yield Check("python", None, f"{platform.python_version()} on {platform.platform()}")
     for name in _DISTRIBUTIONS:
         found = _version(name)
         if found is not None:
             yield Check(name, None, found)
     yield _guarded("database", lambda: _database(settings))
-    yield _guarded("store", lambda: _store(settings))
-    yield from _server(settings)
+    yield from _store(settings)
     yield _clock()
 
 
@@ -82,29 +90,81 @@ def _database(settings: Settings) -> Check:
     return Check("database", ok=False, detail=f"{detail}, {status.wanted} is needed", hint="modelreg db upgrade")
 
 
-def _store(settings: Settings) -> Check:
+def _store(settings: Settings) -> Iterator[Check]:
+    """The store, opened once: whether it can be written, and what the server behind it does, where there is one."""
     url = masked(settings.storage_url.value)
     try:
         store = open_store(settings.storage_url.value, create=False)
+        done = _probe(settings, store)
     except StoreAbsentError as error:
-        if _lists_versions(settings):
-            raise StoreAbsentError(error.place, is_expected=True) from None
-        return _absent("store", url, error.root)
-    return Check("store", ok=True, detail=f"{url}: {_probe(settings, store)}")
+        absent = error
+        yield _guarded("store", lambda: _absent_store(settings, url, absent))
+    except ModelregError as error:
+        yield Check("store", ok=False, detail=error.message, hint=error.hint)
+        yield from _last_probe(settings, url)
+    else:
+        yield Check("store", ok=True, detail=f"{url}: {done}")
+        if isinstance(store, ProbedStore):
+            yield from _server(settings, url, store)
 
 
-def _server(settings: Settings) -> Iterator[Check]:
-    """What the server behind the store does, where there is one; why it cannot be asked stands in ``store``."""
+def _absent_store(settings: Settings, url: str, error: StoreAbsentError) -> Check:
+    if _lists_versions(settings):
+        raise StoreAbsentError(error.place, is_expected=True) from None
+    return _absent("store", url, error.root)
+
+
+def _server(settings: Settings, url: str, store: ProbedStore) -> Iterator[Check]:
     try:
-        store = open_store(settings.storage_url.value, create=False)
-        measured = store.probe() if isinstance(store, ProbedStore) else ()
-    except ModelregError:
+        measured = store.probe()
+    except ModelregError as error:
+        yield Check("store: server", ok=False, detail=error.message, hint=error.hint)
+        yield from _last_probe(settings, url)
         return
     for one in measured:
-        answer = {True: "yes", False: "no", None: "no answer"}[one.held]
-        failed = False if one.is_needed and not one.held else None
-        detail = one.remark if one.held is None and one.remark else f"{answer}{f': {one.remark}' if one.remark else ''}"
-        yield Check(f"store: {one.name}", failed, detail)
+        yield Check(f"store: {one.name}", False if one.is_needed and not one.held else None, _answer(one))
+    yield Check("store: probed", None, _recorded(settings, Probe(url, utc_now(), measured)))
+
+
+def _answer(one: Measured) -> str:
+    answer = {True: "yes", False: "no", None: "no answer"}[one.held]
+    return one.remark if one.held is None and one.remark else f"{answer}{f': {one.remark}' if one.remark else ''}"
+
+
+def _recorded(settings: Settings, probe: Probe) -> str:
+    """When it was probed and what was otherwise the last time; the record is written."""
+    home = settings.home.value
+    try:
+        before = _compared(read_probe(home, probe.store), probe)
+    except DocumentError as error:  # it is replaced
+        before = f"; {error.message}"
+    try:
+        keep_probe(home, probe)
+    except OSError as error:
+        return f"{probe.at}{before}; not kept in {home}: {reason_of(error)}"
+    return f"{probe.at}{before}"
+
+
+def _compared(before: Probe | None, now: Probe) -> str:
+    if before is None:
+        return ", for the first time"
+    known = {one.name: _answer(one) for one in before.measured}
+    changed = [
+        f"{one.name} was {known[one.name]}" for one in now.measured if known.get(one.name) not in (None, _answer(one))
+    ]
+    return f", otherwise than on {before.at}: {'; '.join(changed)}" if changed else f", as on {before.at}"
+
+
+def _last_probe(settings: Settings, url: str) -> Iterator[Check]:
+    """What the server did when it could be asked."""
+    try:
+        last = read_probe(settings.home.value, url)
+    except DocumentError as error:
+        yield Check("store: last probed", None, error.message)
+        return
+    if last is not None:
+        told = "; ".join(f"{one.name} {_answer(one)}" for one in last.measured)
+        yield Check("store: last probed", None, f"{last.at}: {told}")
 
 
 def _lists_versions(settings: Settings) -> bool:

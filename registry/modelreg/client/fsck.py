@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelreg.client.care import Checked, Need, Problem, ProblemKind
@@ -21,8 +21,9 @@ from modelreg.client.several import at_once
 from modelreg.client.sweep import abandoned
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
+from modelreg.db.rows import FacetRow, IndexedFacets, VersionRows, rows_of
 from modelreg.digest import is_sha256
-from modelreg.digest.streams import Progress
+from modelreg.digest.streams import Progress, begin_phase
 from modelreg.errors import BlobMissingError, DocumentError, StoreError
 from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
@@ -30,6 +31,8 @@ from modelreg.store.base import BlobInfo, Store
 
 MANIFEST = "its manifest"
 PAGE_ROWS = 1000
+PAGE_FACETS = 100
+"""Versions whose facets are asked for at once; one can have hundreds."""
 SHOWN_MAX = 3
 DAY_S = 86_400
 FROM_ELSEWHERE = "modelreg fsck --repair --from a store or a pulled folder that has it"
@@ -48,7 +51,8 @@ def check(
     sentence = leases.preview(listed)
     checking = _Checking(store, listed, progress)
     histories: dict[str, list[_Row]] = {}
-    for row in at_once(store, checking.read_row, rows):
+    begin_phase(progress, "checking", sum(listed[row.digest].size_bytes for row in rows if row.digest in listed))
+    for row in at_once(store, checking.read_row, _with_facets(index, rows)):
         checking.take(row)
         histories.setdefault(row.entry.model, []).append(row)
     checking.merge_needs()
@@ -87,6 +91,13 @@ def _rows(index: Index) -> Iterator[IndexEntry]:
         after = page[-1].model, page[-1].version
 
 
+def _with_facets(index: Index, rows: Sequence[IndexEntry]) -> Iterator[tuple[IndexEntry, IndexedFacets]]:
+    for begin in range(0, len(rows), PAGE_FACETS):
+        page = rows[begin : begin + PAGE_FACETS]
+        found = index.facets(entry.digest for entry in page)
+        yield from ((entry, found.get(entry.digest, IndexedFacets())) for entry in page)
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A row, and the manifest under its digest as far as it can be read."""
@@ -112,14 +123,15 @@ class _Checking:
     needs: dict[Need, dict[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def read_row(self, entry: IndexEntry) -> _Row:
-        """The manifest of a row, verified and compared with it."""
+    def read_row(self, given: tuple[IndexEntry, IndexedFacets]) -> _Row:
+        """The manifest of a version's rows, verified and compared with them."""
+        entry, found = given
         manifest, problem = self._manifest(entry)
         if manifest is None:
             return _Row(entry, None, None, _needs_of_row(entry), (problem,) if problem else ())
-        told = IndexEntry.of(manifest, entry.digest)
-        differs = _row_problem(entry, told)
-        return _Row(entry, told, manifest.previous, _needs_of(manifest), (differs,) if differs else ())
+        told = rows_of(manifest, entry.digest)
+        differs = _row_problem(entry, found, told)
+        return _Row(entry, told.entry, manifest.previous, _needs_of(manifest), (differs,) if differs else ())
 
     def take(self, row: _Row) -> None:
         """Note what a row needs; of two manifests' needs that are the same one is kept."""
@@ -205,12 +217,15 @@ class _Checking:
             if is_chosen(need.sha256, start, share) and self._size_bytes(need.sha256) == need.size_bytes
         ]
 
+        size_bytes = sum(need.size_bytes or 0 for need in chosen)
+        begin_phase(self.progress, "reading", size_bytes)
+
         def read(need: Need) -> Problem | None:
             found = read_blob(self.store, need, self.progress)
             return None if found is None else _damaged(found[0], need, self.needs[need], found[1])
 
         problems = [problem for problem in at_once(self.store, read, chosen) if problem is not None]
-        return len(chosen), sum(need.size_bytes or 0 for need in chosen), problems
+        return len(chosen), size_bytes, problems
 
 
 def _needs_of(manifest: Manifest) -> tuple[tuple[str, Need], ...]:
@@ -250,13 +265,14 @@ _COMPARED = tuple(
 )
 
 
-def _row_problem(entry: IndexEntry, told: IndexEntry) -> Problem | None:
-    """What the manifest says otherwise than the row, in every column that is the manifest's to say."""
-    differing = [name for name in _COMPARED if getattr(entry, name) != getattr(told, name)]
-    if not differing:
+def _row_problem(entry: IndexEntry, found: IndexedFacets, rows: VersionRows) -> Problem | None:
+    """What the manifest says otherwise than the rows, in every column that is the manifest's to say."""
+    told = rows.entry
+    shown = [_difference(name, entry, told) for name in _COMPARED if getattr(entry, name) != getattr(told, name)]
+    shown += _facet_differences(found, rows)
+    if not shown:
         return None
     name = f"{entry.model}:{entry.version}"
-    shown = [_difference(column, entry, told) for column in differing]
     is_same_version = (entry.model, entry.version) == (told.model, told.version)
     return Problem(
         ProblemKind.ROW_DIFFERS,
@@ -271,9 +287,27 @@ def _row_problem(entry: IndexEntry, told: IndexEntry) -> Problem | None:
 def _difference(column: str, entry: IndexEntry, told: IndexEntry) -> str:
     here, there = getattr(entry, column), getattr(told, column)
     if column == "files":
-        wrong = sorted({file.path for file in set(here) ^ set(there)})
-        return f"files {', '.join(map(repr, wrong[:SHOWN_MAX]))}{' and more' if len(wrong) > SHOWN_MAX else ''}"
+        return f"files {_few({file.path for file in set(here) ^ set(there)})}"
     return f"{column} is {str(here)[:80]!r}, the manifest says {str(there)[:80]!r}"
+
+
+def _facet_differences(found: IndexedFacets, told: VersionRows) -> Iterator[str]:
+    wanted = frozenset(() if found.is_due else told.found_by)
+    if foreign := found.rows - wanted:
+        yield f"it is found by {_few(_shown(row, told.entry) for row in foreign)}, which the manifest does not say"
+    if missing := wanted - found.rows:
+        yield f"it is not found by {_few(_shown(row, told.entry) for row in missing)}"
+
+
+def _shown(row: FacetRow, entry: IndexEntry) -> str:
+    is_its = (row.model, row.version) == (entry.model, entry.version)
+    of_another = "" if is_its else f"of {row.model}:{row.version}"
+    return " ".join(filter(None, (row.kind, row.key, row.value, of_another)))[:80]
+
+
+def _few(texts: Iterable[str]) -> str:
+    shown = sorted(set(texts))
+    return f"{', '.join(map(repr, shown[:SHOWN_MAX]))}{' and more' if len(shown) > SHOWN_MAX else ''}"
 
 
 def _chain_problems(history: list[_Row]) -> Iterator[Problem]:

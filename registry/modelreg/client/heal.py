@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 from modelreg.client.care import Checked, Healed, Healing, Need, Problem
-from modelreg.client.claim import Claim, holder
+from modelreg.client.claim import Claim
 from modelreg.client.fsck import check
 from modelreg.client.manifests import WrongBytesError, read_manifest_bytes
 from modelreg.client.reading import in_order
@@ -33,6 +33,7 @@ from modelreg.digest.streams import (
     Progress,
     RangedReader,
     SizeChangedError,
+    begin_phase,
     ingest,
     transfer,
 )
@@ -127,13 +128,15 @@ def _heal(
 ) -> Healed:
     if not checked.healable:
         return Healed(tuple(map(_hopeless, checked.problems)))
-    with Claim(index, leases, store, holder(user, "fsck --repair")) as claimed:
+    with Claim(index, leases, store, user, "fsck --repair") as claimed:
         claimed.protect({sha256 for problem in checked.healable for sha256 in _blobs_of(problem)})
 
         def mend_blob(problem: Problem) -> Healing:
             return _mend_blob(problem, store, sources, claimed, progress)
 
         with_blob = [problem for problem in checked.problems if problem.need is not None]
+        sizes = (problem.need.size_bytes for problem in with_blob if problem.need is not None)
+        begin_phase(progress, "mending", sum(size for size in sizes if size is not None))
         healings = {id(healing.problem): healing for healing in at_once(store, mend_blob, with_blob)}
         others = [problem for problem in checked.problems if problem.need is None]
         rows = {id(problem): _verified(problem, store) for problem in others}

@@ -71,7 +71,7 @@ def find_manifest(store: Store, blob: BlobInfo) -> FoundManifest | None:
     except WrongBytesError as error:
         is_one = error.data.startswith(BEGINNING)
         return FoundManifest(blob.sha256, None, "its bytes are not those of its digest") if is_one else None
-    except (StoreError, OSError) as error:
+    except StoreError as error:
         if store.properties.is_remote:
             raise
         return FoundManifest(blob.sha256, None, f"it cannot be read ({error})")

@@ -23,7 +23,7 @@ from typing import Protocol
 from modelreg.archive import Offer
 from modelreg.artifact import allow_descriptors
 from modelreg.client.checks import refuse
-from modelreg.client.claim import Claim, claim, utc_now
+from modelreg.client.claim import Claim, utc_now
 from modelreg.client.results import AliasMoved, Outcome, Received
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
@@ -137,7 +137,7 @@ class Receiver:
         with contextlib.ExitStack() as stack:
             claimed = None
             if not self._how.dry_run:
-                taken = claim(self._index, self._leases, self._store, self._how.user, self._how.what)
+                taken = Claim(self._index, self._leases, self._store, self._how.user, self._how.what)
                 claimed = stack.enter_context(taken)
                 claimed.protect({offer.digest, *(file.sha256 for file in files)})
             content = _Content(self._store, self._private, claimed, self._how.progress)

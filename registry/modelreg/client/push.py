@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelreg.artifact import SourceFile, open_artifact
-from modelreg.client.claim import Claim, claim, utc_now
+from modelreg.client.claim import Claim, utc_now
 from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
 from modelreg.client.several import each_blob
@@ -21,7 +21,7 @@ from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction
 from modelreg.digest import BlobDigest
-from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
+from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, begin_phase, ingest
 from modelreg.environment import Environment, capture
 from modelreg.errors import (
     BlobMissingError,
@@ -79,7 +79,7 @@ def push(request: PushRequest, store: Store, index: Index, leases: Leases, progr
         contextlib.ExitStack() as stack,
     ):
         registry_id = index.registry_id(utc_now())
-        claimed = stack.enter_context(claim(index, leases, store, request.pushed_by))
+        claimed = stack.enter_context(Claim(index, leases, store, request.pushed_by))
 
         def stage(file: SourceFile) -> StagedBlob:
             blob = store.stage(file.descriptor, file.size_bytes, progress, owner=claimed.owner)
@@ -93,7 +93,7 @@ def push(request: PushRequest, store: Store, index: Index, leases: Leases, progr
         verdict = _judge(request, facts)
         golden = _golden(request, files, [blob.descriptor() for blob in staged], facts)
         content = _Content(files, staged, facts, verdict, golden)
-        content.publish(store, claimed)
+        content.publish(store, claimed, progress)
         commit = _Commit(request, registry_id, store, claimed, content)
         manifest, digest = commit.run()
         same_model_as = _same_model(manifest, store)
@@ -160,10 +160,12 @@ class _Content:
     verdict: Verdict
     golden: MadeGolden | None
 
-    def publish(self, store: Store, claimed: Claim) -> None:
+    def publish(self, store: Store, claimed: Claim, progress: Progress | None) -> None:
         golden = [self.golden.golden.sha256] if self.golden is not None else []
         claimed.protect({*(blob.digest.sha256 for blob in self.staged), *golden})
-        claimed.publish(self.staged)
+        if store.properties.is_remote:
+            begin_phase(progress, "uploading", sum(blob.digest.size_bytes for blob in self.staged))
+        claimed.publish(self.staged, progress)
         if self.golden is not None:
             self.golden.publish(store, claimed.owner)
 

@@ -68,14 +68,18 @@ def read_blob(store: Store, need: Need, progress: Progress | None) -> tuple[Prob
                 found = _read(blob, need, progress if attempt == 0 else None)
         except BlobMissingError:
             return ProblemKind.MISSING_BLOB, "is missing"
-        except (StoreError, OSError) as error:
+        except StoreError as error:
             if is_remote:
                 raise
-            reason = reason_of(error) if isinstance(error, OSError) else error.message
-            return ProblemKind.UNREADABLE_BLOB, f"cannot be read ({reason})"
+            return ProblemKind.UNREADABLE_BLOB, f"cannot be read ({_reason(error)})"
         if found is None:
             return None
     return found
+
+
+def _reason(error: StoreError) -> str:
+    """The system's own, where it is known: whoever says it names the blob already."""
+    return reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else error.message
 
 
 def _read(blob: BlobReader, need: Need, progress: Progress | None) -> tuple[ProblemKind, str] | None:

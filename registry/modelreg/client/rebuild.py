@@ -17,6 +17,7 @@ from modelreg.client.care import Loss, LossKind, Rebuilt
 from modelreg.client.lineage import Candidate, Lineage, decide
 from modelreg.client.manifests import FoundManifest, find_manifests
 from modelreg.client.stores import open_store
+from modelreg.digest.streams import begin_phase
 from modelreg.errors import BlobMissingError, ConflictError, UsageError
 from modelreg.manifest import IndexEntry, Manifest
 from modelreg.store.base import BlobInfo, Store
@@ -127,9 +128,9 @@ class _Rebuilding:
 
     def run(self, index: Index, leases: Leases, session: Session, user: str) -> Rebuilt:
         """Write it."""
-        from modelreg.client.claim import Claim, holder
+        from modelreg.client.claim import Claim
 
-        with Claim(index, leases, self._store, holder(user, "db rebuild")) as claimed:
+        with Claim(index, leases, self._store, user, "db rebuild") as claimed:
             listed = self._listed()
             claimed.protect(listed)
             there = self._listed()  # a sweep may have been at work before the lease named them
@@ -140,6 +141,7 @@ class _Rebuilding:
         return {blob.sha256: blob for blob in self._store.blobs()}
 
     def _survey(self, blobs: Mapping[str, BlobInfo]) -> _Surveyed:
+        begin_phase(self._progress, "reading manifests", sum(blob.size_bytes for blob in blobs.values()))
         found = list(find_manifests(self._store, blobs.values(), self._progress, keep=_kept))
         candidates = [one for one in found if isinstance(one, Candidate)]
         self._require_taken(candidates)

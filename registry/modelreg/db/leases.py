@@ -1,6 +1,7 @@
 """Leases: what keeps a sweep from taking a blob that a push still needs, and a push from relying on one that goes.
 
-Invariants, each shown by ``tests/suite/test_leases.py``:
+Whatever publishes blobs does as a push does: an import, a mirror, a repair, a rebuild.  Invariants, each shown by
+``tests/suite/test_leases.py``:
 
 * A push names the blobs that it publishes or relies on in ``leased_blobs`` before it does either, and takes the names
   away in the transaction that makes them references.  So a blob of a push is leased or referenced, at every moment.

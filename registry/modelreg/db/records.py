@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from modelreg.db import postgresql
-from modelreg.db.schema import aliases, files, models, registry, versions, without_facets
+from modelreg.db.rows import FacetRow, IndexedFacets
+from modelreg.db.schema import aliases, facets, files, models, registry, versions, without_facets
 from modelreg.db.search import find
 from modelreg.db.session import ATTEMPTS, Session, pause
 from modelreg.db.transaction import Transaction
@@ -137,6 +138,22 @@ class Index:
             rows = connection.execute(query).mappings().all()
             return tuple(zip((row["id"] for row in rows), _complete(connection, rows), strict=True))
 
+    def facets(self, digests: Iterable[str]) -> dict[str, IndexedFacets]:
+        """What the versions with those digests, of a page, are found by."""
+        wanted = versions.c.digest.in_(tuple(digests))
+        query = sa.select(versions.c.digest, *(facets.c[name] for name in FacetRow._fields)).select_from(
+            facets.join(versions, facets.c.version_id == versions.c.id)
+        )
+        without = sa.select(versions.c.digest).join(without_facets, without_facets.c.version_id == versions.c.id)
+        rows: dict[str, set[FacetRow]] = {}
+        with self._session.reading() as connection:
+            due = set(connection.execute(without.where(wanted)).scalars())
+            for digest, *row in connection.execute(query.where(wanted)):
+                rows.setdefault(digest, set()).add(FacetRow(*row))
+        return {
+            digest: IndexedFacets(frozenset(rows.get(digest, ())), is_due=digest in due) for digest in due | set(rows)
+        }
+
     def has_model(self, name: str) -> bool:
         """Whether there is a model of that name."""
         with self._session.reading() as connection:
@@ -172,6 +189,8 @@ class Index:
             versions: versions.c.model_id.not_in(sa.select(models.c.id)),
             files: files.c.version_id.not_in(sa.select(versions.c.id)),
             aliases: aliases.c.model_id.not_in(sa.select(models.c.id)),
+            facets: facets.c.version_id.not_in(sa.select(versions.c.id)),
+            without_facets: without_facets.c.version_id.not_in(sa.select(versions.c.id)),
         }
         with self._session.reading() as connection:
             counts = {

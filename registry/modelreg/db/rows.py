@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from modelreg.db.schema import facets, files, versions
+from modelreg.db.schema import facets, files, versions, without_facets
 from modelreg.facets import Facet, facets_of
 from modelreg.manifest import IndexEntry, Manifest
 
@@ -16,6 +17,24 @@ Row = dict[str, object]
 _TOLD = ("version", "digest", "created_at", "pushed_by", "container", "keras_version", "size_bytes")
 _ROWS_MAX = 500
 """Versions that are written and asked for at once: SQLite of old took no more than 999 variables."""
+
+
+class FacetRow(NamedTuple):
+    """A row of ``facets`` as a database has it, which may be anything, but for the version's id."""
+
+    kind: str
+    key: str
+    value: str
+    model: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFacets:
+    """What the tables say a version is found by; ``is_due`` where ``reindex`` has yet to write it."""
+
+    rows: frozenset[FacetRow] = frozenset()
+    is_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,14 @@ class VersionRows:
         """Add what the version is found by."""
         connection.execute(facets.insert(), list(self.facet_rows(version_id)))
 
+    def delete_details(self, connection: sa.Connection, version_id: int) -> None:
+        """Remove the rows of the version in all other tables, and those that stand in the place of its own."""
+        for table in (files, facets, without_facets):
+            connection.execute(table.delete().where(table.c.version_id == version_id))
+        key = [column == sa.bindparam(f"its_{column.name}") for column in facets.primary_key]
+        places = [{f"its_{name}": value for name, value in row._asdict().items()} for row in self.found_by]
+        connection.execute(facets.delete().where(*key), places)
+
     def file_rows(self, version_id: int) -> Iterator[Row]:
         """Its rows in ``files``."""
         for file in self.entry.files:
@@ -45,9 +72,14 @@ class VersionRows:
 
     def facet_rows(self, version_id: int) -> Iterator[Row]:
         """Its rows in ``facets``."""
-        named = {"version_id": version_id, "model": self.entry.model, "version": self.entry.version}
-        for facet in self.facets:
-            yield {**named, "kind": facet.kind.value, "key": facet.key, "value": facet.value}
+        for row in self.found_by:
+            yield {"version_id": version_id, **row._asdict()}
+
+    @property
+    def found_by(self) -> tuple[FacetRow, ...]:
+        """The same without the id."""
+        model, version = self.entry.model, self.entry.version
+        return tuple(FacetRow(facet.kind.value, facet.key, facet.value, model, version) for facet in self.facets)
 
 
 def rows_of(manifest: Manifest, digest: str) -> VersionRows:

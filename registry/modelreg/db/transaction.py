@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.rows import VersionRows, insert_rows, rows_of
-from modelreg.db.schema import aliases, condemned, facets, files, leases, models, registry, versions, without_facets
+from modelreg.db.schema import aliases, condemned, leases, models, registry, versions, without_facets
 from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
 from modelreg.manifest import Manifest
 
@@ -133,8 +133,7 @@ class Transaction:
         if version_id is None:
             return False
         self._connection.execute(versions.update().where(versions.c.id == version_id).values(**rows.version))
-        for table in (files, facets, without_facets):
-            self._connection.execute(table.delete().where(table.c.version_id == version_id))
+        rows.delete_details(self._connection, version_id)
         rows.insert_details(self._connection, version_id)
         return True
 

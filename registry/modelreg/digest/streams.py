@@ -34,7 +34,26 @@ ATTEMPTS_AGAIN = 2
 """A store that lies once is survived; one that lies three times about one chunk is corrupt."""
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes that have just been done, from any thread."""
+"""Called with the number of bytes that have just been done, from any thread; what is done twice counts twice."""
+
+
+@runtime_checkable
+class PhasedProgress(Protocol):
+    """A progress that wants to be told what is done next, and how much of it there is."""
+
+    def __call__(self, size_bytes: int) -> None:
+        """As ``Progress``."""
+        ...
+
+    def begin(self, what: str, size_bytes: int) -> None:
+        """From now on bytes are counted of ``size_bytes`` in which ``what`` is done."""
+        ...
+
+
+def begin_phase(progress: Progress | None, what: str, size_bytes: int) -> None:
+    """Tell ``progress`` what begins, if it wants to know."""
+    if isinstance(progress, PhasedProgress):
+        progress.begin(what, size_bytes)
 
 
 class Reader(Protocol):

@@ -80,8 +80,11 @@ class StagedBlob(Protocol):
         """A read-only file descriptor of the staged bytes, owned by this object."""
         ...
 
-    def publish(self) -> None:
-        """Make the bytes visible under their digest; idempotent."""
+    def publish(self, progress: Progress | None = None) -> None:
+        """Make the bytes visible under their digest; idempotent.
+
+        ``progress`` counts what goes over a network; a store that is not remote may leave it alone.
+        """
         ...
 
     def close(self) -> None:

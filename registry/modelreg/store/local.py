@@ -33,6 +33,8 @@ FORMAT = "modelreg-store 1\n"
 _HOLDS_NO_BLOB = (errno.ENOENT, errno.ELOOP, errno.EIO)
 """Nothing is there, or a link, or a sector that cannot be read: none is a blob that could stay."""
 
+_MEND = "modelreg fsck --read-data --repair --from STORE-OR-FOLDER names and mends what cannot be read"
+
 
 class _StagedFile:
     def __init__(self, store: LocalStore, path: Path, digest: BlobDigest, descriptor: int) -> None:
@@ -46,7 +48,7 @@ class _StagedFile:
             raise StoreError("the staged blob is closed")
         return self._descriptor
 
-    def publish(self) -> None:
+    def publish(self, progress: Progress | None = None) -> None:  # noqa: ARG002 - one rename
         if self._path is not None:
             self._store.move_in(self._path, self.descriptor(), self.digest)
             self._path = None
@@ -61,9 +63,19 @@ class _StagedFile:
 
 
 class _BlobFile(Descriptor):
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, sha256: str) -> None:
         super().__init__(descriptor)
+        self._sha256 = sha256
         self.size_bytes = os.fstat(descriptor).st_size
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """As of any descriptor; raises ``StoreError`` for what the system cannot read."""
+        try:
+            return super().read_into(view, offset)
+        except OSError as error:
+            raise StoreError(
+                f"cannot read blob sha256:{self._sha256}: {reason_of(error)}", hint=advice_on(error, _MEND)
+            ) from error
 
     def clone_to(self, descriptor: int) -> bool:
         return clone_file(self.descriptor, descriptor)
@@ -205,7 +217,7 @@ class LocalStore:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 raise StoreError(f"{path} is not a regular file")
-            return _BlobFile(descriptor)
+            return _BlobFile(descriptor, sha256)
 
     def read(self, sha256: str, size_bytes_max: int) -> bytes:
         blob = self.open(sha256)
@@ -215,8 +227,7 @@ class LocalStore:
                     f"blob sha256:{sha256} is {blob.size_bytes:,} bytes long; at most {size_bytes_max:,} were expected"
                 )
             view = memoryview(bytearray(blob.size_bytes))
-            with _as_store_error(f"cannot read blob sha256:{sha256}"):
-                return bytes(view[: blob.read_into(view, 0)])
+            return bytes(view[: blob.read_into(view, 0)])
         finally:
             blob.close()
 

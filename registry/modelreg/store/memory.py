@@ -27,7 +27,7 @@ class _StagedBytes:
             raise StoreError("the staged blob is closed")
         return self._descriptor
 
-    def publish(self) -> None:
+    def publish(self, progress: Progress | None = None) -> None:  # noqa: ARG002 - nothing goes anywhere
         view = memoryview(bytearray(self.digest.size_bytes))
         Descriptor(self.descriptor()).read_into(view, 0)
         self._store.put(bytes(view))

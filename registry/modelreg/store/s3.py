@@ -47,8 +47,8 @@ class _Snapshot:
             raise StoreError("the staged blob is closed")
         return self._descriptor
 
-    def publish(self) -> None:
-        self._store.publish(self.descriptor(), self.digest)
+    def publish(self, progress: Progress | None = None) -> None:
+        self._store.publish(self.descriptor(), self.digest, progress)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -125,15 +125,16 @@ class S3Store:
                 os.close(descriptor)
                 raise
 
-    def publish(self, descriptor: int, digest: BlobDigest) -> None:
+    def publish(self, descriptor: int, digest: BlobDigest, progress: Progress | None = None) -> None:
         """Upload a snapshot unless its bytes are there; a blob that is no longer what its digest says is replaced."""
         key = self._key(digest.sha256)
         for _ in range(PUBLISH_ROUNDS):
             size_bytes = self._retry(lambda: self._bucket.size_bytes(key))
-            if size_bytes == digest.size_bytes and self._is_intact(key, digest):
+            if size_bytes == digest.size_bytes and self._is_intact(key, digest, progress):
                 return
             with contextlib.suppress(AlreadyThereError, UploadLostError):  # look again: it may be there, and good
-                upload(self._bucket, self._retry, key, descriptor, digest, only_if_absent=size_bytes is None)
+                absent = size_bytes is None
+                upload(self._bucket, self._retry, key, descriptor, digest, progress, only_if_absent=absent)
                 self._check_size(key, digest.size_bytes)
                 return
         raise StoreError(
@@ -142,10 +143,10 @@ class S3Store:
             transient=True,
         )
 
-    def _is_intact(self, key: str, digest: BlobDigest) -> bool:
+    def _is_intact(self, key: str, digest: BlobDigest, progress: Progress | None) -> bool:
         """Whether what lies there is the blob, by its bytes: no checksum that a server gives was taken of them now."""
         try:
-            transfer(S3Blob(self._bucket, self._retry, key, digest.size_bytes), digest)
+            transfer(S3Blob(self._bucket, self._retry, key, digest.size_bytes), digest, progress=progress)
         except (ChunkMismatchError, SizeChangedError, BlobMissingError):
             return False
         return True

@@ -40,7 +40,7 @@ def _failure(error: Exception, what: str, location: S3Location) -> StoreError:
     match error:
         case refused.NoCredentialsError() | refused.PartialCredentialsError() | refused.CredentialRetrievalError():
             hint = "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with AWS_PROFILE"
-            return StoreError(f"{what}: no complete AWS credentials were found", hint=hint)
+            return StoreError(f"{what}: no complete AWS credentials were found for {location.url}", hint=hint)
         case refused.ProfileNotFound():
             return StoreError(f"{what}: there is no AWS profile of that name", hint="check AWS_PROFILE")
         case refused.NoRegionError():

@@ -12,6 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from modelreg.digest import BlobDigest
+from modelreg.digest.streams import Progress
 from modelreg.errors import StoreError
 from modelreg.store.retry import Retry
 from modelreg.store.s3_bucket import REQUESTS_AT_ONCE, Bucket, UploadedPart
@@ -27,9 +28,16 @@ def part_size_for(digest: BlobDigest) -> int:
 
 
 def upload(
-    bucket: Bucket, retry: Retry, key: str, descriptor: int, digest: BlobDigest, *, only_if_absent: bool
+    bucket: Bucket,
+    retry: Retry,
+    key: str,
+    descriptor: int,
+    digest: BlobDigest,
+    progress: Progress | None = None,
+    *,
+    only_if_absent: bool,
 ) -> None:
-    """Write the snapshot behind ``descriptor`` under ``key``.
+    """Write the snapshot behind ``descriptor`` under ``key``; ``progress`` counts what was acknowledged.
 
     Raises ``AlreadyThereError`` if another has, where the server knows conditions; ``UploadLostError`` if another
     aborted the upload, or an acknowledgement of its completion was lost.
@@ -37,12 +45,21 @@ def upload(
     if digest.size_bytes <= part_size_for(digest):
         data = _read(descriptor, 0, digest.size_bytes)
         retry(lambda: bucket.put(key, data, only_if_absent=only_if_absent))
+        if progress:
+            progress(len(data))
     else:
-        _upload_parts(bucket, retry, key, descriptor, digest, only_if_absent=only_if_absent)
+        _upload_parts(bucket, retry, key, descriptor, digest, progress, only_if_absent=only_if_absent)
 
 
 def _upload_parts(
-    bucket: Bucket, retry: Retry, key: str, descriptor: int, digest: BlobDigest, *, only_if_absent: bool
+    bucket: Bucket,
+    retry: Retry,
+    key: str,
+    descriptor: int,
+    digest: BlobDigest,
+    progress: Progress | None,
+    *,
+    only_if_absent: bool,
 ) -> None:
     part_size = part_size_for(digest)
     upload_id = retry(lambda: bucket.create_upload(key))
@@ -57,7 +74,10 @@ def _upload_parts(
                 raise StoreError(f"the upload of {key} was given up")
             return bucket.upload_part(key, upload_id, offset // part_size + 1, data)
 
-        return retry(attempt)
+        part = retry(attempt)
+        if progress:
+            progress(len(data))
+        return part
 
     try:
         with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="modelreg-part") as pool:

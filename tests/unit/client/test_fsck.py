@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.care import blob_path, commit, fill, flipped, overwrite
+from tests.care import blob_path, commit, copied_store, fill, flipped, overwrite
 from tests.conftest import make_manifest
+from tests.phases import Phases
 
 from modelreg import Problem, ProblemKind, Registry, UsageError
 from modelreg.digest import sha256_hex
@@ -61,6 +62,22 @@ def test_a_registry_that_is_well_is_clean(filled: Registry) -> None:
     checked = filled.fsck(share=1.0)
     assert (checked.problems, checked.orphans, checked.leftovers) == ((), (), 0)
     assert (checked.models, checked.versions, checked.blobs, checked.read_blobs) == (2, 6, 6 + 12 + 1, 13)
+
+
+def test_progress_knows_its_end_in_each_phase(filled: Registry, tmp_path: Path) -> None:
+    """Claim: manifests, the blobs that are read, and those that are mended are counted up to what was promised."""
+    copied_store(filled, tmp_path / "second")
+    entry, told = filled.resolve("model0:1"), Phases()
+    overwrite(filled, entry.files[0].sha256, flipped(blob_path(filled, entry.files[0].sha256).read_bytes()))
+    checked = filled.fsck(share=1.0, progress=told)
+    filled.heal(checked, [str(tmp_path / "second")], progress=told)
+    manifests = sum(blob_path(filled, entry.digest).stat().st_size for entry in filled.list())
+    assert told.promised == {
+        "checking": manifests,
+        "reading": checked.read_bytes,
+        "mending": entry.files[0].size_bytes,
+    }
+    assert told.counted == told.promised
 
 
 def test_an_empty_registry_is_clean(registry: Registry) -> None:
@@ -225,7 +242,8 @@ def test_a_digest_that_is_none_is_told(filled: Registry) -> None:
 
 def test_a_missing_version_is_a_gap(filled: Registry) -> None:
     """Claim: a number that is not there is told, and the manifest that waits in the store for ``db rebuild --add``."""
-    tamper(filled, "DELETE FROM files WHERE version_id = 3", "DELETE FROM versions WHERE id = 3")
+    tamper(filled, *(f"DELETE FROM {table} WHERE version_id = 3" for table in ("files", "facets")))
+    tamper(filled, "DELETE FROM versions WHERE id = 3")
     checked = filled.fsck()
     assert [(problem.kind, problem.versions) for problem in checked.problems] == [(ProblemKind.GAP, ("model0:2",))]
     assert len(checked.unlisted) == 1
@@ -260,9 +278,17 @@ def test_an_alias_that_points_at_nothing_is_told_and_removed(filled: Registry) -
     assert filled.resolve("model0@good").version == 1
 
 
-def test_rows_that_belong_to_nothing_are_told(filled: Registry) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [
+        "files VALUES (99, 'x', 1, 'aa')",
+        "facets VALUES ('has', 'lambda', '', 'x', 1, 99)",
+        "without_facets VALUES (99)",
+    ],
+)
+def test_rows_that_belong_to_nothing_are_told(filled: Registry, row: str) -> None:
     """Claim: rows that no command would ever show again are counted by table."""
-    tamper(filled, "INSERT INTO files VALUES (99, 'x', 1, 'aa')")
+    tamper(filled, f"INSERT INTO {row}")
     problem = only(filled)
     assert (problem.kind, problem.message.partition(" rows")[0]) == (ProblemKind.DANGLING_ROW, "1")
 
