@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.archives import MODELS
 
 from modelreg import Registry
+
+if TYPE_CHECKING:
+    from tests.servers.server import S3Server
 
 _TALLY = pytest.StashKey[Counter[str]]()
 
@@ -60,6 +65,15 @@ def _start() -> Callable[..., subprocess.Popen[str]]:
 def cli() -> list[str]:
     """The command line as it is started here, without looking for a script on PATH."""
     return [sys.executable, "-c", "import sys; from modelreg_cli.app import main; sys.exit(main())"]
+
+
+@pytest.fixture(params=["local", "seaweedfs"])
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty place for a store of each kind: a folder, and a prefix on a real server."""
+    if request.param == "local":
+        return f"file://{tmp_path}/store"
+    server: S3Server = request.getfixturevalue("seaweedfs")
+    return server.url(f"stores/{secrets.token_hex(8)}")
 
 
 @pytest.fixture

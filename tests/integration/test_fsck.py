@@ -27,14 +27,6 @@ pytestmark = [pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.usefixtures("a
 DAMAGED = 20
 
 
-@pytest.fixture(params=["local", "seaweedfs"])
-def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "local":
-        return f"file://{tmp_path}/store"
-    server: S3Server = request.getfixturevalue("seaweedfs")
-    return server.url(f"care/{secrets.token_hex(8)}")
-
-
 @pytest.fixture
 def registry(tmp_path: Path, storage_url: str) -> Iterator[Registry]:
     with Registry.open(home=tmp_path / "home", storage_url=storage_url) as opened:

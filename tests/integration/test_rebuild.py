@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,19 +21,10 @@ from modelreg_cli.app import main
 
 if TYPE_CHECKING:
     from tests.servers.postgres import Server
-    from tests.servers.server import S3Server
 
 pytestmark = [pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.usefixtures("aws_credentials")]
 
 VERSIONS = 1000
-
-
-@pytest.fixture(params=["local", "seaweedfs"])
-def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "local":
-        return f"file://{tmp_path}/store"
-    server: S3Server = request.getfixturevalue("seaweedfs")
-    return server.url(f"care/{secrets.token_hex(8)}")
 
 
 @pytest.fixture

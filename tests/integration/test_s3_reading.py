@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.servers import damages
+from tests.servers.damages import Damage, is_blob_read
 from tests.servers.faulty import (
     IMPATIENT,
     MIB,
@@ -16,7 +18,6 @@ from tests.servers.faulty import (
     SIZE_BYTES,
     Ask,
     Tally,
-    changed,
     data,
     digest,
     fetch,
@@ -39,72 +40,23 @@ pytestmark = [pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.usefixtures("a
 __all__ = ["data", "digest", "proxy", "source", "store", "stored"]
 
 
-# --- what can be done to an answer ------------------------------------------------------------------------------------
-
-
-def flipped(answer: Answer) -> Answer:
-    body = bytearray(answer.body)
-    body[len(body) // 3] ^= 1
-    return changed(answer, body=bytes(body))
-
-
-def short(answer: Answer) -> Answer:
-    return changed(answer, body=answer.body[:-1000])
-
-
-def wrong_range(answer: Answer) -> Answer:
-    headers = [
-        (name, value.replace("bytes ", "bytes 1") if name.lower() == "content-range" else value)
-        for name, value in answer.headers
-    ]
-    return changed(answer, headers=headers)
-
-
-def range_ignored(answer: Answer) -> Answer:
-    headers = [(name, value) for name, value in answer.headers if name.lower() != "content-range"]
-    return changed(answer, status=200, headers=headers)
-
-
-def shifted(answer: Answer) -> Answer:
-    return changed(answer, body=answer.body[1:] + answer.body[:1])
-
-
-def late(answer: Answer) -> Answer:
-    time.sleep(IMPATIENT.read_s + 0.3)
-    return answer
-
-
-def dripping(answer: Answer) -> Answer:
-    return changed(answer, pause_s=0.02)
-
-
-def refused_range(answer: Answer) -> Answer:
-    return Answer(416, [("Content-Type", "application/xml")], b"<Error><Code>InvalidRange</Code></Error>")
-
-
-def no_s3(answer: Answer) -> Answer:
-    return Answer(502, [("Content-Type", "text/html")], b"<html><body>Bad gateway</body>")
-
-
-def cut_at(tenth: int) -> Callable[[Answer], Answer]:
-    return lambda answer: changed(answer, cut=len(answer.body) * tenth // 10)
-
-
-DAMAGES: dict[str, Callable[[Answer], Answer]] = {
-    "wrong bytes": flipped,
-    "short": short,
-    "wrong range": wrong_range,
-    "range ignored": range_ignored,
-    "bytes of another range": shifted,
+refused_range = damages.error(416, "InvalidRange")
+late = damages.late_by(IMPATIENT.read_s + 0.3)
+DAMAGES: dict[str, Damage] = {
+    "wrong bytes": damages.flipped,
+    "short": damages.short,
+    "wrong range": damages.of_wrong_range,
+    "range ignored": damages.of_no_range,
+    "bytes of another range": damages.shifted,
     "late": late,
-    "slow drip": dripping,
+    "slow drip": damages.dripping,
     "busy": unavailable,
-    "a proxy's page": no_s3,
-    **{f"cut at {tenth} tenths": cut_at(tenth) for tenth in range(10)},
+    "a proxy's page": damages.page_of_a_proxy,
+    **{f"cut at {tenth} tenths": damages.cut_at(tenth) for tenth in range(10)},
 }
 
 
-def once(damage: Callable[[Answer], Answer], matches: Callable[[Request], bool]) -> Fault:
+def once(damage: Damage, matches: Callable[[Request], bool]) -> Fault:
     """Each request that ``matches`` is answered wrongly the first time that its range is asked for."""
     lock, seen = threading.Lock(), set[object]()
 
@@ -120,12 +72,8 @@ def once(damage: Callable[[Answer], Answer], matches: Callable[[Request], bool])
     return fault
 
 
-def always(damage: Callable[[Answer], Answer], matches: Callable[[Request], bool]) -> Fault:
+def always(damage: Damage, matches: Callable[[Request], bool]) -> Fault:
     return lambda request, ask: damage(ask()) if matches(request) else ask()
-
-
-def is_read(request: Request) -> bool:
-    return request.method == "GET" and request.is_blob
 
 
 def test_small_chunks_are_fetched_together(stored: S3Store, proxy: Proxy, digest: BlobDigest, data: bytes) -> None:
@@ -137,10 +85,10 @@ def test_small_chunks_are_fetched_together(stored: S3Store, proxy: Proxy, digest
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_what_goes_wrong_once_is_survived(
-    stored: S3Store, proxy: Proxy, digest: BlobDigest, data: bytes, damage: Callable[[Answer], Answer], tally: Tally
+    stored: S3Store, proxy: Proxy, digest: BlobDigest, data: bytes, damage: Damage, tally: Tally
 ) -> None:
     """Claim: whatever is done once to each range, the bytes that arrive in the end are the right ones."""
-    proxy.fault = once(damage, is_read)
+    proxy.fault = once(damage, is_blob_read)
     assert fetch(stored, digest) == data
     assert proxy.count("GET", "/blobs/") > 3
     tally("faults of a read, survived", 1)
@@ -148,12 +96,12 @@ def test_what_goes_wrong_once_is_survived(
 
 @pytest.mark.parametrize("damage", [*DAMAGES.values(), refused_range], ids=[*DAMAGES, "416"])
 def test_what_goes_wrong_always_is_told_soon(
-    stored: S3Store, proxy: Proxy, digest: BlobDigest, damage: Callable[[Answer], Answer], tally: Tally
+    stored: S3Store, proxy: Proxy, digest: BlobDigest, damage: Damage, tally: Tally
 ) -> None:
     """Claim: a fault that stays ends in an error, after a bounded number of requests, never in a result."""
-    if damage in (late, dripping):
+    if damage in (late, damages.dripping):
         stored = S3Store(stored._bucket, Retry(dataclasses.replace(QUICK, attempts=2)))
-    proxy.fault = always(damage, is_read)
+    proxy.fault = always(damage, is_blob_read)
     began = time.monotonic()
     with pytest.raises((StoreError, ChunkMismatchError)):
         fetch(stored, digest)
@@ -171,17 +119,17 @@ def test_one_wrong_chunk_is_named_and_only_it_is_fetched_again(
 
     def lie(request: Request, ask: Ask) -> Answer | None:
         answer = ask()
-        if is_read(request) and request.range and request.range[0] <= place <= request.range[1]:
+        if is_blob_read(request) and request.range and request.range[0] <= place <= request.range[1]:
             body = bytearray(answer.body)
             body[place - request.range[0]] ^= 255
-            answer = changed(answer, body=bytes(body))
+            answer = dataclasses.replace(answer, body=bytes(body))
         return answer
 
     proxy.fault = lie
     with pytest.raises(ChunkMismatchError) as caught:
         fetch(stored, digest)
     assert caught.value.indices == (place // chunk,)
-    again = [request.range for request in proxy.seen if is_read(request)][3:]
+    again = [request.range for request in proxy.seen if is_blob_read(request)][3:]
     start = place // chunk * chunk
     assert again == [(start, start + chunk - 1)] * 2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import random
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.servers.damages import error
 from tests.servers.proxy import Answer, Proxy, proxy_before
 
 from modelreg.digest import BlobDigest
@@ -29,6 +29,7 @@ QUICK = RetryPolicy(attempts=14, timeout_s=30.0, wait_initial_s=0.001, wait_max_
 IMPATIENT = Timeouts(connect_s=5.0, read_s=2.0, stall_s=0.5, stall_bytes=64 * 1024)
 Ask = Callable[[], Answer]
 Tally = Callable[[str, int], None]
+unavailable = error(503, "SlowDown")
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +97,3 @@ def fetch(store: S3Store, digest: BlobDigest) -> bytes:
     sink = Sink(digest.size_bytes)
     transfer(store.open(digest.sha256), digest, sink=sink)
     return bytes(sink.bytes)
-
-
-def changed(answer: Answer, **changes: object) -> Answer:
-    return dataclasses.replace(answer, **changes)  # type: ignore[arg-type]
-
-
-def unavailable(answer: Answer) -> Answer:
-    return Answer(503, [("Content-Type", "application/xml")], b"<Error><Code>SlowDown</Code></Error>")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tests.servers import damages
 from tests.servers.proxy import Answer, Request
 
 Ask = Callable[[], Answer]
@@ -62,13 +62,9 @@ def _by_chance(percent: int) -> Told:
     return told
 
 
-def _is_read(request: Request) -> bool:
-    return request.method == "GET" and request.is_blob
-
-
 def _is_large_read(request: Request) -> bool:
     """Not the manifest's: it is read whole."""
-    return _is_read(request) and request.range is not None
+    return damages.is_blob_read(request) and request.range is not None
 
 
 def _is_put(request: Request) -> bool:
@@ -97,44 +93,6 @@ def _is_list(request: Request) -> bool:
 
 def _of(change: Callable[[Answer], Answer]) -> Tell:
     return lambda request, ask: change(ask())
-
-
-def _flipped(answer: Answer) -> Answer:
-    body = bytearray(answer.body)
-    if body:
-        body[len(body) // 3] ^= 1
-    return replace(answer, body=bytes(body))
-
-
-def _late(answer: Answer) -> Answer:
-    time.sleep(LATE_S)
-    return answer
-
-
-def _wrong_range(answer: Answer) -> Answer:
-    changed = [
-        (name, value.replace("bytes ", "bytes 1") if name.lower() == "content-range" else value)
-        for name, value in answer.headers
-    ]
-    return replace(answer, headers=changed)
-
-
-def _range_ignored(answer: Answer) -> Answer:
-    kept = [(name, value) for name, value in answer.headers if name.lower() != "content-range"]
-    return replace(answer, status=200, headers=kept)
-
-
-def _no_s3(answer: Answer) -> Answer:
-    return Answer(502, [("Content-Type", "text/html")], b"<html><body>Bad gateway</body>")
-
-
-def _error(status: int, code: str) -> Callable[[Answer], Answer]:
-    body = f"<Error><Code>{code}</Code></Error>".encode()
-    return lambda answer: Answer(status, [("Content-Type", "application/xml")], body)
-
-
-def _cut(tenth: int) -> Tell:
-    return _of(lambda answer: replace(answer, cut=len(answer.body) * tenth // 10))
 
 
 def _lost(request: Request, ask: Ask) -> Answer | None:
@@ -187,16 +145,16 @@ class _Stale:
 
 
 DAMAGES: tuple[Lie, ...] = (
-    Lie("wrong bytes", _of(_flipped), _is_large_read),
-    Lie("short", _of(lambda answer: replace(answer, body=answer.body[:-1000])), _is_large_read),
-    Lie("wrong range told", _of(_wrong_range), _is_large_read),
-    Lie("range ignored", _of(_range_ignored), _is_large_read),
-    Lie("bytes shifted by one", _of(lambda a: replace(a, body=a.body[1:] + a.body[:1])), _is_large_read),
-    Lie("late", _of(_late), _is_large_read),
-    Lie("slow drip", _of(lambda answer: replace(answer, pause_s=0.02)), _is_large_read),
-    Lie("busy (503)", _of(_error(503, "SlowDown")), _is_read),
-    Lie("a proxy's page (502)", _of(_no_s3), _is_read),
-    *(Lie(f"cut at {tenth}/10", _cut(tenth), _is_large_read) for tenth in range(10)),
+    Lie("wrong bytes", _of(damages.flipped), _is_large_read),
+    Lie("short", _of(damages.short), _is_large_read),
+    Lie("wrong range told", _of(damages.of_wrong_range), _is_large_read),
+    Lie("range ignored", _of(damages.of_no_range), _is_large_read),
+    Lie("bytes shifted by one", _of(damages.shifted), _is_large_read),
+    Lie("late", _of(damages.late_by(LATE_S)), _is_large_read),
+    Lie("slow drip", _of(damages.dripping), _is_large_read),
+    Lie("busy (503)", _of(damages.error(503, "SlowDown")), damages.is_blob_read),
+    Lie("a proxy's page (502)", _of(damages.page_of_a_proxy), damages.is_blob_read),
+    *(Lie(f"cut at {tenth}/10", _of(damages.cut_at(tenth)), _is_large_read) for tenth in range(10)),
 )
 WRITES: tuple[Lie, ...] = (
     Lie("acknowledgement of a put lost", _lost, _is_put),
@@ -209,21 +167,21 @@ WRITES: tuple[Lie, ...] = (
     Lie("acknowledgement of complete lost", _lost, _is_complete),
     Lie("complete done twice", _doubled, _is_complete),
     Lie("complete failed behind a status of 200", _error_in_200, _is_complete),
-    Lie("complete in conflict (409)", _of(_error(409, "ConditionalRequestConflict")), _is_complete),
+    Lie("complete in conflict (409)", _of(damages.error(409, "ConditionalRequestConflict")), _is_complete),
     Lie("another size told", _stored_wrong, _is_head),
 )
 LISTS: tuple[Lie, ...] = (
     Lie("empty list", _of(_without_keys), _is_list),
     Lie("stale list", _Stale(), _is_list),
-    Lie("list busy (503)", _of(_error(503, "SlowDown")), _is_list),
+    Lie("list busy (503)", _of(damages.error(503, "SlowDown")), _is_list),
 )
 
 
 def failing_half() -> Lie:
     """Every second request, at random, is answered 500 and done or not."""
-    return Lie("50 % errors 500", _of(_error(500, "InternalError")), lambda request: True, _by_chance(50))
+    return Lie("50 % errors 500", _of(damages.error(500, "InternalError")), lambda request: True, _by_chance(50))
 
 
 def failing_mostly() -> Lie:
     """99 of 100."""
-    return Lie("99 % errors 500", _of(_error(500, "InternalError")), lambda request: True, _by_chance(99))
+    return Lie("99 % errors 500", _of(damages.error(500, "InternalError")), lambda request: True, _by_chance(99))
