@@ -18,7 +18,7 @@ from chaos import broken
 from chaos.children import command, fork
 from chaos.record import Record, audit_destination, audit_next_push, fingerprint
 from chaos.report import Options, Row
-from chaos.tracing import KILL, Point, fired, points, traced
+from chaos.tracing import KILL, Point, befell_others, fired, points, traced
 from modelreg import Inspector, Registry
 from modelreg.client.several import SEVERAL
 
@@ -191,7 +191,8 @@ def _break(name: str, point: Point, ground: Ground, row: Row, inspector: Inspect
         ground.record.started.append(fingerprint(ground.model))
         for reference, digest in _TOLD.findall(child.output):
             ground.record.acknowledge(reference, digest, fingerprint(ground.model))
-    if point.fault != KILL and (status < 0 or "Traceback" in child.errors or (status and "error:" not in child.errors)):
+    is_told = status >= 0 and "Traceback" not in child.errors and (not status or "error:" in child.errors)
+    if point.fault != KILL and not is_told and not (operation.has_threads and befell_others(log, ground.folder)):
         row.problems.append(f"exit {status}: {child.errors.strip()[-200:]!r}")
     audit_destination(ground.destination, None, ground.pulled, row)
     shutil.rmtree(ground.destination, ignore_errors=True)

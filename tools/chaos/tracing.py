@@ -130,3 +130,8 @@ def points(log: str, folder: Path) -> Iterator[Point]:
 def fired(log: str, status: int, point: Point) -> bool:
     """Whether the fault came: strace marks a failed call, and the kernel says who was killed."""
     return status == -9 if point.fault == KILL else "(INJECTED)" in log
+
+
+def befell_others(log: str, folder: Path) -> bool:
+    """Whether the fault came (also) to a call that concerns nothing below ``folder``: with threads it can."""
+    return any("(INJECTED)" in line and str(folder) not in line for line in log.splitlines())
