@@ -17,6 +17,8 @@
     ├── InspectionError       1   the inspecting child could not be started or spoken to
     ├── DocumentError         1   a manifest or an environment document that breaks its own grammar
     ├── LoadError             1   Keras is missing, or failed on bytes that had passed
+    ├── SigningError          1   a key file, or whatever else holds a key, cannot be used to sign
+    │   └── PassphraseError       the passphrase is missing or wrong
     └── RefusedError   4 .. 124   a verdict says refuse; carries it
 
 Callers branch on the class or on ``code``, never on the text.  Exit statuses are those of the table in
@@ -171,6 +173,18 @@ class LoadError(ModelregError):
     """Keras is not installed, or Keras failed on bytes whose verdict had passed."""
 
     code = "load"
+
+
+class SigningError(ModelregError):
+    """A key file cannot be read or written, or what holds the key (a program, a service, a token) does not sign."""
+
+    code = "signing"
+
+
+class PassphraseError(SigningError):
+    """A protected key's passphrase is missing or wrong."""
+
+    code = "passphrase"
 
 
 class RefusedError(ModelregError):
