@@ -23,7 +23,9 @@ from modelreg.errors import DocumentError
 
 HASH_SIZE_BYTES = 32
 SIZE_MAX = 2**53 - 1
-"""The largest integer of a canonical document; a proof of so many leaves has at most 54 hashes."""
+"""The largest integer of a canonical document."""
+PROOF_LENGTH_MAX = 54
+"""Of any proof in such a log: a hash for each level, and the one that a consistency proof begins with."""
 
 EMPTY_ROOT = hashlib.sha256().digest()
 """The root of no leaves at all."""
