@@ -9,13 +9,12 @@ Invariants:
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelreg.errors import DocumentError
 from modelreg.records import canonical_json, from_json, json_key, parse_json
+from modelreg.trust.base64_text import from_base64, to_base64
 from modelreg.trust.keys import PublicKey
 from modelreg.trust.signer import Signer, signed
 
@@ -73,11 +72,10 @@ class Envelope:
         """The envelope as canonical JSON."""
         return canonical_json(
             {
-                "payload": base64.b64encode(self.payload).decode("ascii"),
+                "payload": to_base64(self.payload),
                 "payloadType": self.payload_type,
                 "signatures": [
-                    {"keyid": signature.key_id, "sig": base64.b64encode(signature.sig).decode("ascii")}
-                    for signature in self.signatures
+                    {"keyid": signature.key_id, "sig": to_base64(signature.sig)} for signature in self.signatures
                 ],
             }
         )
@@ -122,18 +120,3 @@ class EnvelopeDocument:
             Signature(item.keyid or "", from_base64(item.sig, "the signature")) for item in self.signatures
         )
         return Envelope(self.payload_type, from_base64(self.payload, "the payload"), signatures)
-
-
-def from_base64(text: str, what: str) -> bytes:
-    """The bytes of padded base64 in either alphabet (RFC 4648, 4 and 5), in the one form that they have there.
-
-    Raises ``DocumentError``, also for line breaks and for bits behind the last byte that are not zero.
-    """
-    alphabet = b"-_" if "-" in text or "_" in text else b"+/"
-    try:
-        data = base64.b64decode(text, altchars=alphabet, validate=True)
-    except (binascii.Error, ValueError):
-        raise DocumentError(f"{what} is no base64 text") from None
-    if base64.b64encode(data, altchars=alphabet).decode("ascii") != text:
-        raise DocumentError(f"{what} is no base64 text in its one form")
-    return data
