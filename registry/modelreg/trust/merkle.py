@@ -143,17 +143,17 @@ def prove_consistency(nodes: NodeReader, old: int, new: int) -> tuple[bytes, ...
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
     """Whether ``proof`` shows that the entry with the hash ``leaf`` is number ``index`` of the tree under ``root``."""
-    if not 0 <= index < size <= SIZE_MAX or not _are_hashes((leaf, root, *proof)):
+    if not 0 <= index < size <= SIZE_MAX:
         return False
     inner, border = _path_lengths(index, size)
-    if len(proof) != inner + border:
+    if len(proof) != inner + border or not _are_hashes((leaf, root, *proof)):
         return False
     return _climb(leaf, _sides(index, inner, proof)) == root
 
 
 def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether ``proof`` shows that the tree of ``new`` leaves begins with, leaf by leaf, the one of ``old`` leaves."""
-    if not 0 <= old <= new <= SIZE_MAX or not _are_hashes((old_root, new_root, *proof)):
+    if not 0 <= old <= new <= SIZE_MAX or not _are_hashes((old_root, new_root)):
         return False
     if old == new:
         return not proof and old_root == new_root
@@ -163,7 +163,7 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
     level = (old & -old).bit_length() - 1
     is_known = old == 1 << level
     inner, border = _path_lengths(old - 1, new)
-    if len(proof) != inner - level + border + (not is_known):
+    if len(proof) != inner - level + border + (not is_known) or not _are_hashes(proof):
         return False
     seed, path = (old_root, proof) if is_known else (proof[0], proof[1:])
     sides = tuple(_sides((old - 1) >> level, inner - level, path))

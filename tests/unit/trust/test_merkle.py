@@ -14,6 +14,7 @@ from tests.proofs import Consistency, Inclusion, MemoryLog, plain_root
 from modelreg.errors import DocumentError
 from modelreg.trust.merkle import (
     EMPTY_ROOT,
+    PROOF_LENGTH_MAX,
     SIZE_MAX,
     Frontier,
     Node,
@@ -184,6 +185,49 @@ def test_a_log_can_grow_to_the_bound_and_no_further() -> None:
     with pytest.raises(DocumentError, match=r"9007199254740992"):
         full.append(leaf_hash(b""))
     assert verify_consistency(SIZE_MAX, full.root, SIZE_MAX, full.root, ())
+
+
+def test_the_largest_log_has_proofs_and_a_larger_one_has_none() -> None:
+    """Claim: the first entry of 2**53 - 1 can be proven, with 53 hashes; of 2**53 entries nothing can, hash as it may."""
+    leaf, proof = leaf_hash(b"first"), [leaf_hash(b"%d" % level) for level in range(53)]
+    root = leaf
+    for neighbour in proof:
+        root = node_hash(root, neighbour)
+    assert verify_inclusion(leaf, 0, SIZE_MAX, proof, root)
+    assert not verify_inclusion(leaf, 0, SIZE_MAX + 1, proof, root)
+    half, other = proof[:2]
+    assert verify_consistency(2**52, half, SIZE_MAX, node_hash(half, other), [other])
+    assert not verify_consistency(2**52, half, SIZE_MAX + 1, node_hash(half, other), [other])
+
+
+def test_the_longest_proof_has_54_hashes() -> None:
+    """Claim: one for each level, and the one that a consistency proof begins with."""
+
+    def reader(level: int, index: int) -> bytes:
+        return leaf_hash(b"%d %d" % (level, index))
+
+    sizes = (1, 2**52 - 1, 2**52, 2**52 + 1, SIZE_MAX - 1)
+    assert max(len(prove_consistency(reader, old, SIZE_MAX)) for old in sizes) == PROOF_LENGTH_MAX
+    assert max(len(prove_inclusion(reader, index, SIZE_MAX)) for index in (0, *sizes)) == PROOF_LENGTH_MAX - 1
+
+
+def test_there_is_no_entry_before_the_first() -> None:
+    """Claim: -1 is refused by itself, though arithmetic would find it a way up."""
+    leaf, below, above = (leaf_hash(text) for text in (b"leaf", b"below", b"above"))
+    assert not verify_inclusion(leaf, -1, 1, (below, above), node_hash(above, node_hash(below, leaf)))
+    assert not verify_inclusion(leaf, -1, 1, (), leaf)
+
+
+@pytest.mark.parametrize("length", [31, 33, 0])
+def test_what_has_not_the_length_of_a_hash_is_none(length: int) -> None:
+    """Claim: leaf, roots and every hash of a proof; though the hashes over them would fit."""
+    odd, good = b"x" * length, leaf_hash(b"good")
+    assert not verify_inclusion(odd, 0, 1, (), odd)
+    assert not verify_inclusion(good, 0, 2, (odd,), node_hash(good, odd))
+    assert not verify_inclusion(odd, 0, 2, (good,), node_hash(odd, good))
+    assert not verify_consistency(1, odd, 1, odd, ())
+    assert not verify_consistency(1, odd, 2, node_hash(odd, good), (good,))
+    assert not verify_consistency(1, good, 2, node_hash(good, odd), (odd,))
 
 
 @given(st.binary(max_size=40) | HASHES, SIZES, SIZES, st.lists(st.binary(max_size=40) | HASHES, max_size=60), HASHES)
