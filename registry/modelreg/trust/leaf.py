@@ -1,6 +1,8 @@
 """What the log says of a statement: of which kind it is, its digest, and whose signatures it had when it was logged.
 
 The leaf names the payload and never the envelope around it: of an ECDSA signature there is always a second valid form.
+The tree is built of the leaf's exact bytes, which may say more than this release understands; hash those, not what was
+parsed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from dataclasses import dataclass, field
 from modelreg.digest import is_sha256
 from modelreg.errors import DocumentError
 from modelreg.records import canonical_json, from_json, json_key, parse_json, to_json
-from modelreg.trust.merkle import leaf_hash
 
 LEAF_SIZE_BYTES_MAX = 8 * 1024
 """Sixty-four signers make 4.4 kB."""
@@ -62,8 +63,3 @@ class LogLeaf:
 
     def to_bytes(self) -> bytes:
         return canonical_json(to_json(self))
-
-    @property
-    def hash(self) -> bytes:
-        """What the tree is built of."""
-        return leaf_hash(self.to_bytes())

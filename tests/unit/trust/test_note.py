@@ -177,6 +177,13 @@ def test_a_cosignature_tells_who_and_when() -> None:
     assert VerifierKey.parse(str(key)) == key
 
 
+def test_the_published_cosignature_has_our_layout() -> None:
+    """Claim: in the specification's example the time stands where we write it; its key is not published."""
+    line = Note.parse(NOTES["the specification's cosigned checkpoint"]).signatures[1]
+    assert (line.name, line.key_id.hex(), len(line.signature)) == ("witness.example.com/w1", "8d66cf3f", 72)
+    assert int.from_bytes(line.signature[:8]) == 1679315147
+
+
 @pytest.mark.parametrize("at", [0, 7, 8, 71])
 def test_a_cosignature_covers_its_time(at: int) -> None:
     """Claim: no byte of time or signature can be changed; times beyond 2**63 - 1 are none."""
