@@ -25,7 +25,7 @@ from modelreg.trust.statements import Pointer, Target, TrustEvent, Withdrawal, s
 
 SIGNER = "5cd252fb0ce8932436faf8ccd1040981b89ee4ad6b9fe9e2a2b7e71aacb27cd3"
 OTHER = sha256_hex(b"another manifest")
-LINK = {
+LINK: dict[str, Any] = {
     "registry": "2c1f4b0e-5f3a-4f6e-9a4e-0a7cf3a3f0aa",
     "reason": "reviewed",
     "by": "ada",
