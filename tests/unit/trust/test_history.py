@@ -59,7 +59,7 @@ def test_an_alias_is_where_its_newest_statement_says(versions: tuple[int, ...], 
 
 def test_chains_do_not_touch_each_other() -> None:
     """Claim: aliases, models, registries and kinds each have their own."""
-    others = [
+    others: list[Statement] = [
         replace(START, alias="staging"),
         replace(START, model="other"),
         replace(START, registry="s"),
