@@ -195,3 +195,8 @@ def test_flaws_come_in_the_order_of_their_chains() -> None:
 def test_a_flaw_is_told_in_words(flaw: Flaw, words: str) -> None:
     """Claim: the kind, what it is about, and the numbers."""
     assert str(flaw) == words
+
+
+def test_the_names_of_breaks_are_pinned() -> None:
+    """Claim: they stand in JSON output, and stay."""
+    assert [kind.value for kind in Break] == ["gap", "fork", "mislinked"]
