@@ -89,8 +89,9 @@ def decide(
     """Whether ``signers`` are those who had to sign a version of ``model`` whose leaf is at ``log_index``.
 
     ``signers`` are ids of keys whose signatures over the version's manifest were *verified*; ``unverified`` are the ids
-    that other signatures give for themselves, which never count and only let the doubts be told apart.  Without a log
-    index the version counts as newer than everything in the log.
+    that other signatures give for themselves, which never count and only let the doubts be told apart.  ``log_index``
+    is one that was *proved* by a checkpoint of the registry's log; without a proof it is ``None``, and the version
+    counts as newer than everything in the log.
     """
     case = _Case(store, model, governing(store.roles, model), log_index)
     verified = sorted(set(signers))

@@ -68,10 +68,10 @@ class History:
 
     def alias(self, registry: str, model: str, alias: str) -> Target | None:
         """Where the alias points by its newest statement; ``None`` also where its chain forks."""
-        found = self.pointers.get((registry, model, alias))
-        if found is None or not isinstance(found.statement, Pointer) or found.statement.deleted:
-            return None
-        return found.statement.target
+        match self.pointers.get((registry, model, alias)):
+            case Recorded(Pointer(target=target, deleted=False)):
+                return target
+        return None
 
 
 def replay(statements: Iterable[Recorded]) -> History:

@@ -375,7 +375,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.sampled_from(sorted(json.loads(FIRST.to_bytes()))), JSON)
-def test_a_signed_document_with_anything_in_it_is_one_or_raises(key: str, value: object) -> None:
+def test_a_signed_document_with_anything_in_it_is_one_or_raises(key: str, value: Any) -> None:
     """Claim: also what the roots really signed is taken only if it is a document in its one form."""
     payload = canonical_json({**json.loads(replace(FIRST, version=2).to_bytes()), key: value})
     envelope = sign_trust_store_bytes(payload)

@@ -333,3 +333,18 @@ def test_a_decision_trusts_or_doubts(names: list[str], unverified: list[str], mo
     assert found.trusted or any(doubt.severity is Severity.REFUSE for doubt in found.doubts)
     assert set(found.good) <= set(ids(*names))
     assert found.trusted == (found.role is not None and len(found.good) >= found.role.threshold)
+
+
+def test_the_names_of_outcomes_and_modes_are_pinned() -> None:
+    """Claim: they stand in documents and JSON output, and stay."""
+    assert [kind.value for kind in Distrust] == [
+        "missing",
+        "invalid",
+        "foreign",
+        "revoked",
+        "wrong-pattern",
+        "uncovered",
+        "too-few",
+        "outside-window",
+    ]
+    assert [mode.value for mode in Enforcement] == ["off", "warn", "enforce"]

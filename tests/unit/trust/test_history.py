@@ -59,7 +59,7 @@ def test_an_alias_is_where_its_newest_statement_says(versions: tuple[int, ...], 
 
 def test_chains_do_not_touch_each_other() -> None:
     """Claim: aliases, models, registries and kinds each have their own."""
-    others = [
+    others: list[Statement] = [
         replace(START, alias="staging"),
         replace(START, model="other"),
         replace(START, registry="s"),
@@ -195,3 +195,8 @@ def test_flaws_come_in_the_order_of_their_chains() -> None:
 def test_a_flaw_is_told_in_words(flaw: Flaw, words: str) -> None:
     """Claim: the kind, what it is about, and the numbers."""
     assert str(flaw) == words
+
+
+def test_the_names_of_breaks_are_pinned() -> None:
+    """Claim: they stand in JSON output, and stay."""
+    assert [kind.value for kind in Break] == ["gap", "fork", "mislinked"]

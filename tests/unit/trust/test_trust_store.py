@@ -97,7 +97,7 @@ def test_a_fingerprint_of_the_roots_is_about_keys_and_threshold_alone() -> None:
     """Claim: other versions with these roots have it, other keys or another threshold do not."""
     root = FULL.root
     assert store(version=1).root.fingerprint == root.fingerprint
-    assert root.fingerprint == sha256_hex(canonical_json({"keys": sorted(ids("ada", "bob", "cyd")), "threshold": 2}))
+    assert root.fingerprint == sha256_hex(canonical_json({"keys": [*sorted(ids("ada", "bob", "cyd"))], "threshold": 2}))
     assert Roots(root.keys, 3).fingerprint != root.fingerprint
     assert Roots(ids("ada", "bob"), 2).fingerprint != root.fingerprint
 
