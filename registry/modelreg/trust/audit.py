@@ -63,6 +63,8 @@ class Irregularity(enum.StrEnum):
     """Two statements have one number: two manifests of one version, or two moves of an alias."""
     GAP = "gap"
     """A number was left out."""
+    LATE = "late"
+    """A number that was left out came later; an import can do that."""
     MISLINKED = "mislinked"
     """A statement names another predecessor than the one that was logged."""
     UNKNOWN_TARGET = "unknown-target"
@@ -128,6 +130,27 @@ class _Link:
 
 
 @dataclass(slots=True)
+class _Chain:
+    """The digests of a chain by number, the highest number, and what others say of numbers that are not there yet."""
+
+    digests: dict[int, str] = field(default_factory=dict)
+    newest: int = 0
+    awaited: dict[int, str | None] = field(default_factory=dict)
+
+    def has_place(self, number: int, digest: str | None) -> bool:
+        """Whether ``digest`` can be that of ``number``; nothing stands before the first."""
+        if number == 0:
+            return digest is None
+        return self.digests.get(number, self.awaited.get(number, digest)) == digest
+
+    def put(self, link: _Link, digest: str) -> None:
+        self.digests[link.sequence] = digest
+        self.newest = max(self.newest, link.sequence)
+        if link.sequence > 1 and link.sequence - 1 not in self.digests:
+            self.awaited[link.sequence - 1] = link.previous
+
+
+@dataclass(slots=True)
 class _Auditor:
     """Reads entries in order; ``checkpoints`` are those still to come, smallest first."""
 
@@ -135,8 +158,8 @@ class _Auditor:
     frontier: Frontier = field(default_factory=Frontier)
     kinds: Counter[str] = field(default_factory=Counter)
     met: list[int] = field(default_factory=list)
-    awaited: int = 0
-    chains: dict[Chain, dict[int, str]] = field(default_factory=dict)
+    next_index: int = 0
+    chains: dict[Chain, _Chain] = field(default_factory=dict)
     observed: int = 0
     observations: list[Observation] = field(default_factory=list)
 
@@ -144,9 +167,9 @@ class _Auditor:
         """Judge the next entry and put it into the tree."""
         index = self.frontier.size
         self.frontier, _ = self.frontier.append(leaf_hash(entry.leaf))
-        if entry.index != self.awaited:
-            self._observe(Irregularity.ORDER, index, f"entry {entry.index} came where entry {self.awaited} belongs")
-        self.awaited = entry.index + 1
+        if entry.index != self.next_index:
+            self._observe(Irregularity.ORDER, index, f"entry {entry.index} came where entry {self.next_index} belongs")
+        self.next_index = entry.index + 1
         try:
             leaf = LogLeaf.parse(entry.leaf)
         except DocumentError as error:
@@ -192,20 +215,24 @@ class _Auditor:
 
     def _follow(self, index: int, link: _Link, digest: str) -> None:
         """Put a statement into its chain; one that was logged before, with other signatures perhaps, is there."""
-        known = self.chains.setdefault(link.chain, {})
-        newest = next(reversed(known), 0)
-        if (before := known.get(link.sequence)) is not None:
+        chain = self.chains.setdefault(link.chain, _Chain())
+        if (before := chain.digests.get(link.sequence)) is not None:
             if before != digest:
                 self._tell(Irregularity.FORK, index, link, f"is {before} and also {digest}")
             return
-        if link.sequence != newest + 1:
-            self._tell(Irregularity.GAP, index, link, f"was logged after number {newest}")
-        elif link.previous != known.get(newest):
-            self._tell(Irregularity.MISLINKED, index, link, f"follows on {link.previous}, not on {known.get(newest)}")
-        if link.sequence > newest:
-            known[link.sequence] = digest
+        if link.sequence != chain.newest + 1:
+            kind = Irregularity.GAP if link.sequence > chain.newest else Irregularity.LATE
+            self._tell(kind, index, link, f"was logged after number {chain.newest}")
+        if not chain.has_place(link.sequence - 1, link.previous):
+            wanted = chain.digests.get(link.sequence - 1)
+            self._tell(Irregularity.MISLINKED, index, link, f"follows on {link.previous}, not on {wanted}")
+        if not chain.has_place(link.sequence, digest):
+            message = f"is {digest}, on which number {link.sequence + 1} does not follow"
+            self._tell(Irregularity.MISLINKED, index, link, message)
+        chain.put(link, digest)
         if link.target is not None and link.model is not None:
-            logged = self.chains.get((LeafKind.MANIFEST.value, link.model), {}).get(link.target.version)
+            versions = self.chains.get((LeafKind.MANIFEST.value, link.model), _Chain())
+            logged = versions.digests.get(link.target.version)
             if logged != link.target.manifest:
                 target = f"{link.model}:{link.target.version}"
                 message = f"is about {target} as {link.target.manifest}, logged before is {logged or 'none'}"

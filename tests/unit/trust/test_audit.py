@@ -242,17 +242,54 @@ def test_each_deed_is_told(deed: Callable[[Log, str, str], None], kind: Irregula
     assert re.search(message.format(first=first, second=second, other=OTHER), report.observations[0].message)
 
 
-def test_a_number_that_comes_late_was_left_out() -> None:
-    """Claim: filling a gap afterwards is told too, and does not undo what was told; the chain goes on where it was."""
+def late(previous_of_third: str | None) -> tuple[AuditReport, str]:
+    """Versions 1, 3, 2, 4, with what the third says of the second; and the second's digest."""
     log = Log()
     first = log.version(1, None)
-    third = log.version(3, OTHER)
+    second = sha256_hex(make_manifest(model="fraud", version=2, previous=first).to_bytes())
+    third = log.version(3, previous_of_third or second)
     log.version(2, first)
     log.version(4, third)
-    report = log.audit()
-    assert told(report) == [("gap", 1), ("gap", 2)]
+    log.point(1, None, Target(2, second))
+    return log.audit(), second
+
+
+def test_a_number_that_comes_late_is_told() -> None:
+    """Claim: the gap and its filling; what came late has its place all the same, and can be pointed at."""
+    report, _ = late(None)
+    assert told(report) == [("gap", 1), ("late", 2)]
     assert report.observations[1].message == "manifest fraud: number 2 was logged after number 3"
     assert report.observations[1].chain == ("manifest", "fraud")
+
+
+def test_a_number_that_comes_late_must_be_the_one_that_was_left_out() -> None:
+    """Claim: its successor has named it already, and another has no place there."""
+    report, second = late(OTHER)
+    assert told(report) == [("gap", 1), ("late", 2), ("mislinked", 2)]
+    message = f"manifest fraud: number 2 is {second}, on which number 3 does not follow"
+    assert report.observations[2].message == message
+
+
+def test_two_that_come_late_are_a_fork() -> None:
+    """Claim: also in a place that was left out."""
+    log = Log()
+    first = log.version(1, None)
+    log.version(3, sha256_hex(make_manifest(model="fraud", version=2, previous=first).to_bytes()))
+    log.version(2, first)
+    log.version(2, first, pushed_by="mallory")
+    assert told(log.audit()) == [("gap", 1), ("late", 2), ("fork", 3)]
+
+
+def test_the_first_version_follows_on_nothing() -> None:
+    """Claim: a manifest that no release writes, version 1 with a predecessor, is mislinked."""
+    log = Log()
+    data = (
+        make_manifest(model="fraud", version=1).to_bytes().replace(b'"previous":null', f'"previous":"{OTHER}"'.encode())
+    )
+    log.add("manifest", data)
+    report = log.audit()
+    assert told(report) == [("mislinked", 0)]
+    assert report.observations[0].message == f"manifest fraud: number 1 follows on {OTHER}, not on None"
 
 
 @pytest.mark.parametrize(
