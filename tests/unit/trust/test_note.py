@@ -17,7 +17,6 @@ from modelreg.trust.note import (
     KEY_NAME_SIZE_BYTES_MAX,
     NOTE_SIZE_BYTES_MAX,
     SIGNATURES_MAX,
-    TIMESTAMP_MAX,
     Note,
     NoteSignature,
     NoteSigner,
@@ -206,7 +205,7 @@ def test_a_cosignature_of_another_length_does_not_verify(length: int) -> None:
         note.verified([witness.key(SignatureType.COSIGNATURE)])
 
 
-@pytest.mark.parametrize("timestamp", [0, TIMESTAMP_MAX])
+@pytest.mark.parametrize("timestamp", [0, 9_223_372_036_854_775_807])
 def test_the_bounds_of_time_can_be_cosigned(timestamp: int) -> None:
     """Claim: zero and 2**63 - 1 are times."""
     witness = signer("w", 7)
@@ -214,7 +213,7 @@ def test_the_bounds_of_time_can_be_cosigned(timestamp: int) -> None:
     assert Note(TEXT, (witness.cosign(TEXT, timestamp),)).verified([key]) == (VerifiedSignature(key, timestamp),)
 
 
-@pytest.mark.parametrize("timestamp", [-1, TIMESTAMP_MAX + 1])
+@pytest.mark.parametrize("timestamp", [-1, 9_223_372_036_854_775_808])
 def test_what_is_no_time_is_not_cosigned(timestamp: int) -> None:
     """Claim: a DocumentError that names it."""
     with pytest.raises(DocumentError, match=rf"^{timestamp} is not a time"):

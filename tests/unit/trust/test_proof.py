@@ -141,6 +141,8 @@ def test_what_is_no_proof_is_refused() -> None:
         LogProof.parse(note)
     with pytest.raises(DocumentError, match=r"278,529 bytes long; at most 278,528 are read$"):
         LogProof.parse(DATA.ljust(PROOF_SIZE_BYTES_MAX + 1))
+    with pytest.raises(DocumentError, match=r"^these 278,528 bytes are no "):
+        LogProof.parse(b" " * PROOF_SIZE_BYTES_MAX)
 
 
 def test_a_proof_is_bounded() -> None:
