@@ -29,7 +29,6 @@ KEY_NAME_SIZE_BYTES_MAX = 255
 TIMESTAMP_MAX = 2**63 - 1
 
 _KEY_ID_SIZE_BYTES = 4
-_ED25519_SIZE_BYTES = 64
 _ED25519_SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 bytes of an Ed25519 key in its DER SubjectPublicKeyInfo (RFC 8410 section 4)."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")

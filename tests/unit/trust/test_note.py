@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,7 @@ def test_a_cosignature_tells_who_and_when() -> None:
     witness = signer("witness.example/w1", 7)
     key = witness.key(SignatureType.COSIGNATURE)
     line = witness.cosign(TEXT, TIME)
+    assert key.id == line.key_id == hashlib.sha256(b"witness.example/w1\n\x04" + key.public.der[-32:]).digest()[:4]
     assert line.signature[:8] == TIME.to_bytes(8)
     assert key.public.verify(line.signature[8:], f"cosignature/v1\ntime {TIME}\n{TEXT}".encode())
     note = Note.parse(SIGNED).with_signature(line)
