@@ -66,6 +66,17 @@ def test_what_is_not_utf_8_is_refused(at: int) -> None:
         Note.parse(SIGNED[:at] + b"\xff" + SIGNED[at:])
 
 
+@pytest.mark.parametrize(
+    "data",
+    [SIGNED.partition(b"\n\n")[2], SIGNED[:-1] + b"X", SIGNED + "\u2014 PeterNeumann\n".encode()],
+    ids=["signature lines alone", "another end than a newline", "a line without a signature"],
+)
+def test_a_note_that_lacks_a_part_is_refused(data: bytes) -> None:
+    """Claim: text, empty line, whole signature lines: what is missing is not made up."""
+    with pytest.raises(DocumentError):
+        Note.parse(data)
+
+
 def test_we_sign_as_the_published_example_does() -> None:
     """Claim: with the published seed our note is the published one, byte for byte, and the key is the published vkey."""
     peter = NoteSigner("PeterNeumann", ed25519(bytes.fromhex(VECTORS["seed_of_the_first"])))
@@ -110,7 +121,9 @@ def test_notes_are_signed_with_ed25519_only(algorithm: str) -> None:
         NoteSigner("log.example", PrivateKey.generate(algorithm))
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u00a0b", "a\u3000", "a\nb", "a\x1fb", "\ud800", "é" * 128])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a+b", "a\u00a0b", "a\u3000", "a\nb", "a\x1fb", "a\0b", "\ud800", "é" * 128]
+)
 def test_what_is_no_name_of_a_key_is_refused(name: str) -> None:
     """Claim: empty, with any space of Unicode, a plus, a control character, no text, or too long."""
     with pytest.raises(DocumentError):
