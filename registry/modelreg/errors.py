@@ -17,6 +17,14 @@
     ├── InspectionError       1   the inspecting child could not be started or spoken to
     ├── DocumentError         1   a manifest or an environment document that breaks its own grammar
     ├── LoadError             1   Keras is missing, or failed on bytes that had passed
+    ├── SigningError          1   a key file, or whatever else holds a key, cannot be used to sign
+    │   └── PassphraseError       the passphrase is missing or wrong
+    ├── TrustError           16   a trust store that cannot be taken, or taken no longer
+    │   ├── TrustThresholdError   too few of the root keys have signed it
+    │   ├── TrustRollbackError    it is older than, or another under the version of, the one that is trusted
+    │   ├── TrustGapError         the roots changed, and a version between is missing
+    │   ├── TrustExpiredError     its time is over
+    │   └── TrustPinError         its roots are not those that were expected
     └── RefusedError   4 .. 124   a verdict says refuse; carries it
 
 Callers branch on the class or on ``code``, never on the text.  Exit statuses are those of the table in
@@ -171,6 +179,55 @@ class LoadError(ModelregError):
     """Keras is not installed, or Keras failed on bytes whose verdict had passed."""
 
     code = "load"
+
+
+class SigningError(ModelregError):
+    """A key file cannot be read or written, or what holds the key (a program, a service, a token) does not sign."""
+
+    code = "signing"
+
+
+class PassphraseError(SigningError):
+    """A protected key's passphrase is missing or wrong."""
+
+    code = "passphrase"
+
+
+class TrustError(ModelregError):
+    """A trust store that cannot be taken, or taken no longer: nothing that it says is believed."""
+
+    code = "trust"
+    exit_status = 16
+
+
+class TrustThresholdError(TrustError):
+    """Too few distinct root keys have signed a trust store."""
+
+    code = "trust-threshold"
+
+
+class TrustRollbackError(TrustError):
+    """A trust store is older than the trusted one, or is another under the same version."""
+
+    code = "trust-rollback"
+
+
+class TrustGapError(TrustError):
+    """A trust store changes the roots, and is not the next version after the trusted one."""
+
+    code = "trust-gap"
+
+
+class TrustExpiredError(TrustError):
+    """A trust store's time is over."""
+
+    code = "trust-expired"
+
+
+class TrustPinError(TrustError):
+    """The roots of a trust store are not those whose fingerprint was given."""
+
+    code = "trust-pin"
 
 
 class RefusedError(ModelregError):

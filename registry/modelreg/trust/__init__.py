@@ -1,0 +1,1 @@
+"""Who signed what, and whether that is enough: the only place that knows cryptography."""
