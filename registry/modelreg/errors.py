@@ -19,6 +19,7 @@
     ├── LoadError             1   Keras is missing, or failed on bytes that had passed
     ├── SigningError          1   a key file, or whatever else holds a key, cannot be used to sign
     │   └── PassphraseError       the passphrase is missing or wrong
+    ├── UntrustedError       16   a signature that does not verify, or is by nobody who is trusted
     └── RefusedError   4 .. 124   a verdict says refuse; carries it
 
 Callers branch on the class or on ``code``, never on the text.  Exit statuses are those of the table in
@@ -185,6 +186,13 @@ class PassphraseError(SigningError):
     """A protected key's passphrase is missing or wrong."""
 
     code = "passphrase"
+
+
+class UntrustedError(ModelregError):
+    """A bundle's signature or certificates do not verify, or nobody who is trusted has signed."""
+
+    code = "untrusted"
+    exit_status = 16
 
 
 class RefusedError(ModelregError):
