@@ -47,8 +47,7 @@ class Bundle:
     def parse(cls, data: bytes) -> Bundle:
         """Read a bundle; raises ``DocumentError`` for what is none, or of a kind that needs the network to verify."""
         value = parse_json(data, what=_WHAT, size_bytes_max=BUNDLE_SIZE_BYTES_MAX)
-        if isinstance(value, dict) and (foreign := value.keys() - _BUNDLE_KEYS):
-            raise DocumentError(f"{_WHAT}: there is no key {min(foreign)[:60]!r} in a bundle")
+        _refuse_foreign_keys(value, _KEYS)
         document = from_json(_BundleDocument, value, what=_WHAT)
         try:
             return document.decoded()
@@ -188,4 +187,28 @@ class _BundleDocument:
         raise DocumentError("it needs a publicKey or an x509CertificateChain, and not both")
 
 
-_BUNDLE_KEYS = {"mediaType", "verificationMaterial", "dsseEnvelope"}
+_Keys = dict[str, "_Keys | None"]
+_KEYS: _Keys = {
+    "mediaType": None,
+    "verificationMaterial": {
+        "publicKey": {"hint": None, "rawBytes": None, "keyDetails": None},
+        "x509CertificateChain": {"certificates": {"rawBytes": None}},
+        "certificate": None,
+        "tlogEntries": None,
+        "timestampVerificationData": None,
+    },
+    "dsseEnvelope": {"payload": None, "payloadType": None, "signatures": {"sig": None, "keyid": None}},
+}
+"""The keys of Sigstore's bundle as far as we look into it; its readers take no others, for nobody signs them."""
+
+
+def _refuse_foreign_keys(value: Json, known: _Keys | None) -> None:
+    match value:
+        case list():
+            for item in value:
+                _refuse_foreign_keys(item, known)
+        case dict() if known is not None:
+            for key, inner in value.items():
+                if key not in known:
+                    raise DocumentError(f"{_WHAT}: there is no key {key[:60]!r} at that place of a bundle")
+                _refuse_foreign_keys(inner, known[key])
