@@ -84,11 +84,12 @@ chaos: $(VENV)/installed  ## break a registry in every way, and write what was l
 
 requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
-	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres -o requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres --extra pkcs11 -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt -o requirements/image.txt
 	echo 'mlflow-skinny' | $(UV_COMPILE) - -o requirements/mlflow.txt
 	echo 'dvc' | $(UV_COMPILE) - -o requirements/dvc.txt
 	printf '%s\n' model-signing==1.1.1 pyOpenSSL | $(UV_COMPILE) - -o requirements/model-signing.txt
+	printf '%s\n' moto flask flask-cors | $(UV_COMPILE) --constraint requirements/model-signing.txt - -o requirements/moto.txt
 	echo 'hatchling' | $(UV_COMPILE) - -o requirements/build.txt
 
 clean:  ## remove everything that the other tasks made
@@ -109,11 +110,11 @@ $(PEERS)/installed: requirements/mlflow.txt requirements/dvc.txt
 	done
 	@touch $@
 
-# The OpenSSF's own tool, which needs pyOpenSSL and does not say so: tests/interop compares our verdicts with its.
-$(INTEROP)/installed: requirements/model-signing.txt
+# What tests/interop speaks with: the OpenSSF's own tool (it needs pyOpenSSL and does not say so), and moto, which answers as AWS KMS.
+$(INTEROP)/installed: requirements/model-signing.txt requirements/moto.txt
 	rm -rf $(INTEROP)
 	$(PYTHON) -m venv $(INTEROP)
-	$(INTEROP)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/model-signing.txt
+	$(INTEROP)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/model-signing.txt -r requirements/moto.txt
 	@touch $@
 
 # What docker/Dockerfile's first stage does, without an engine: tests/integration/test_docker.py looks at the result.
