@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 DEMO := .demo
 IMAGE := .image
 PEERS := .peers
+INTEROP := .interop
 PARALLEL := --numprocesses auto --dist worksteal
 COUNT ?= 10000
 SEED ?= 1
@@ -22,7 +23,7 @@ help:  ## list the tasks
 demo: $(DEMO)/installed  ## show the main job on real Keras files: pushed, pulled, and three bad ones refused
 	@$(DEMO)/venv/bin/python examples/demo.py $(DEMO)/venv/bin/modelreg
 
-test: $(VENV)/installed $(IMAGE)/installed lint types layers  ## everything: static checks and all tests, with TensorFlow
+test: $(VENV)/installed $(IMAGE)/installed $(INTEROP)/installed lint types layers  ## everything: static checks and all tests, with TensorFlow
 	$(BIN)/python -m pytest $(PARALLEL)
 
 check: lint types layers unit  ## the everyday loop, under two minutes
@@ -83,14 +84,16 @@ chaos: $(VENV)/installed  ## break a registry in every way, and write what was l
 
 requirements:  ## resolve the pinned requirements again (needs uv)
 	$(UV_COMPILE) pyproject.toml -o requirements/runtime.txt
-	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres -o requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --group dev --group servers --extra tensorflow --extra s3 --extra postgres --extra pkcs11 -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra s3 --extra postgres --constraint requirements/dev.txt -o requirements/image.txt
 	echo 'mlflow-skinny' | $(UV_COMPILE) - -o requirements/mlflow.txt
 	echo 'dvc' | $(UV_COMPILE) - -o requirements/dvc.txt
+	printf '%s\n' model-signing==1.1.1 pyOpenSSL | $(UV_COMPILE) - -o requirements/model-signing.txt
+	printf '%s\n' moto flask flask-cors | $(UV_COMPILE) --constraint requirements/model-signing.txt - -o requirements/moto.txt
 	echo 'hatchling' | $(UV_COMPILE) - -o requirements/build.txt
 
 clean:  ## remove everything that the other tasks made
-	rm -rf $(VENV) $(DEMO) $(IMAGE) $(PEERS) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(IMAGE) $(PEERS) $(INTEROP) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/installed: pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "modelreg needs Python 3.11 or newer; run make with PYTHON=python3.11" >&2; exit 2; }
@@ -105,6 +108,13 @@ $(PEERS)/installed: requirements/mlflow.txt requirements/dvc.txt
 	    $(PYTHON) -m venv $(PEERS)/$$peer && \
 	    $(PEERS)/$$peer/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/$$peer.txt || exit 1; \
 	done
+	@touch $@
+
+# What tests/interop speaks with: the OpenSSF's own tool (it needs pyOpenSSL and does not say so), and moto, which answers as AWS KMS.
+$(INTEROP)/installed: requirements/model-signing.txt requirements/moto.txt
+	rm -rf $(INTEROP)
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/model-signing.txt -r requirements/moto.txt
 	@touch $@
 
 # What docker/Dockerfile's first stage does, without an engine: tests/integration/test_docker.py looks at the result.

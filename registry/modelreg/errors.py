@@ -25,6 +25,7 @@
     │   ├── TrustGapError         the roots changed, and a version between is missing
     │   ├── TrustExpiredError     its time is over
     │   └── TrustPinError         its roots are not those that were expected
+    ├── UntrustedError       16   a signature that does not verify, or is by nobody who is trusted
     └── RefusedError   4 .. 124   a verdict says refuse; carries it
 
 Callers branch on the class or on ``code``, never on the text.  Exit statuses are those of the table in
@@ -228,6 +229,13 @@ class TrustPinError(TrustError):
     """The roots of a trust store are not those whose fingerprint was given."""
 
     code = "trust-pin"
+
+
+class UntrustedError(ModelregError):
+    """A bundle's signature or certificates do not verify, or nobody who is trusted has signed."""
+
+    code = "untrusted"
+    exit_status = 16
 
 
 class RefusedError(ModelregError):
