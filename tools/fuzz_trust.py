@@ -16,14 +16,22 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from modelreg.errors import ModelregError
-from modelreg.trust import dsse, oms
+from modelreg.trust import dsse, editing, oms, statements
+from modelreg.trust.acceptance import read_envelope, sign_trust_store
 from modelreg.trust.certificates import Certificate, verify_chain
+from modelreg.trust.checkpoint import Checkpoint, Fork, open_checkpoint
 from modelreg.trust.keyfile import Cost, KeyFile, protect
 from modelreg.trust.keys import PrivateKey, PublicKey
+from modelreg.trust.leaf import LeafKind, LogLeaf
+from modelreg.trust.merkle import leaf_hash
+from modelreg.trust.note import Note, NoteSigner, SignatureType, VerifierKey
 from modelreg.trust.oms_statement import Statement, statement_of
+from modelreg.trust.proof import LogProof, open_proof
+from modelreg.trust.roles import parse_pattern
+from modelreg.trust.trust_store import TrustStore
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,17 @@ def _certificate() -> bytes:
 
 CERTIFICATE = _certificate()
 
+LOG = NoteSigner("log.example/demo", PrivateKey(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))))
+LOG_KEY = LOG.key(SignatureType.ED25519)
+LEAF = LogLeaf(LeafKind.MANIFEST, "0" * 64, (KEY.public.id,)).to_bytes()
+NOTE = Checkpoint(LOG.name, 1, leaf_hash(LEAF)).sign(LOG)
+CHECKPOINT = open_checkpoint(NOTE.to_bytes(), [LOG_KEY])
+PROOF = LogProof(LEAF, 0, (), NOTE)
+TRUST_STORE = editing.init({"ada": KEY.public}, 1, "2027-01-01T00:00:00Z")
+POINTER = statements.Pointer(
+    "demo", "fraud", "production", statements.Target(1, "0" * 64), 1, None, "reviewed", "ada", "2026-11-28T08:00:00Z"
+)
+
 
 def _read_bundle(data: bytes) -> None:
     oms.Bundle.parse(data).verify_with_keys([KEY.public])
@@ -61,6 +80,14 @@ def _read_bundle(data: bytes) -> None:
 
 def _read_chain(data: bytes) -> None:
     verify_chain([data], [Certificate.from_der(CERTIFICATE)], NOW)
+
+
+def _read_proof(data: bytes) -> None:
+    open_proof(data, "0" * 64, [LOG_KEY])
+
+
+def _of_text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
+    return lambda data: parse(data.decode("utf-8", "surrogateescape"))
 
 
 PARSERS = (
@@ -73,6 +100,16 @@ PARSERS = (
     Parser("bundle", _read_bundle, [BUNDLE.to_bytes()]),
     Parser("statement", Statement.parse, [STATEMENT.to_bytes()]),
     Parser("certificate", _read_chain, [CERTIFICATE]),
+    Parser("note", Note.parse, [NOTE.to_bytes()]),
+    Parser("checkpoint", lambda data: open_checkpoint(data, [LOG_KEY]), [NOTE.to_bytes()]),
+    Parser("key of a log", _of_text(VerifierKey.parse), [str(LOG_KEY).encode()]),
+    Parser("log entry", LogLeaf.parse, [LEAF]),
+    Parser("log proof", _read_proof, [PROOF.to_bytes()]),
+    Parser("evidence of a fork", Fork.parse, [Fork.of(CHECKPOINT, CHECKPOINT, [bytes(32)]).to_bytes()]),
+    Parser("trust store", TrustStore.parse, [TRUST_STORE.to_bytes()]),
+    Parser("signed trust store", read_envelope, [sign_trust_store(TRUST_STORE, [KEY])]),
+    Parser("role pattern", _of_text(parse_pattern), [b"team/**", b"team/*", b"*", b"team/fraud"]),
+    Parser("pointer", statements.parse_statement, [statements.statement_bytes(POINTER)]),
 )
 
 
