@@ -1,6 +1,7 @@
 """What can be done to a signed model, our verdict on it and the public tool's, and why where they differ.
 
-``python -m tests.interop.cases`` prints the table of ``docs/signing-interop.md``.
+``python -m tests.interop.cases`` prints the table of ``docs/signing-interop.md``.  Longer than 400 lines, for the
+table is one thing.
 """
 
 from __future__ import annotations

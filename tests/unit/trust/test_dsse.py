@@ -106,7 +106,7 @@ def test_keys_are_counted_and_not_signatures() -> None:
     assert valid_signers(twice, []) == frozenset()
 
 
-@pytest.mark.parametrize("told", ["", "somebody", BOB.public.id])
+@pytest.mark.parametrize("told", ["", "somebody", BOB.public.id], ids=["empty", "foreign", "another key"])
 def test_a_key_id_decides_nothing(told: str) -> None:
     """Claim: under an empty, a foreign or another key's id the signature is found all the same, and grants nothing else."""
     (made,) = sign(TYPE, b"{}", [ADA]).signatures
