@@ -75,3 +75,11 @@ def _ask(context: typer.Context, question: Callable[[Registry], Choices]) -> Cho
             return question(registry)
     except (modelreg.ModelregError, OSError):
         return []
+
+
+def keys(_context: typer.Context, incomplete: str) -> Choices:
+    """The names of keys."""
+    try:
+        return [(name, "key") for name in modelreg.Keyring.open().names() if name.startswith(incomplete)]
+    except (modelreg.ModelregError, OSError):
+        return []

@@ -28,6 +28,7 @@ COMMANDS = {
     "gc": "Remove blobs that no version needs, while others push and pull.",
     "fsck": "Check rows, manifests and blobs against each other, and mend what is damaged.",
     "explain": "Explain a rule, or list them all.",
+    "key": "Make, show, move and protect the keys that sign.",
     "env": "Capture and compare environments.",
     "config": "Show every setting and where its value comes from.",
     "db": "Show and upgrade the database's schema, and rebuild a lost database.",

@@ -6,6 +6,7 @@ Invariants:
 
 * A file that exists and cannot be read, holds an unknown key, or a value of another type is an error, never skipped.
 * The project file is the nearest one above the working folder, not beyond the first folder that holds ``.git``.
+* Where keys lie is each user's own: a project's file that names a folder for them is an error.
 * At most ``FILE_SIZE_BYTES_MAX`` of a file are read; a relative path in a file is relative to that file's folder.
 """
 
@@ -94,8 +95,17 @@ SCHEMA = (
         "The custom objects that the loading program provides; none says that it provides nothing.",
     ),
     Specification("user", Kind.TEXT, "MODELREG_USER", "the login name", "Who is recorded as having pushed."),
+    Specification(
+        "keys",
+        Kind.PATH,
+        "MODELREG_KEYS",
+        "keys beside the user's config.toml",
+        "Where the user's keys are kept; no project's file can say so.",
+    ),
 )
 _BY_NAME = {row.name: row for row in SCHEMA}
+_USERS_OWN = "keys"
+"""Whoever writes a project's file is not to choose where its users' private keys are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,7 @@ class Settings:
     strict: Setting[tuple[str, ...]]
     provides: Setting[tuple[str, ...] | None]
     user: Setting[str]
+    keys: Setting[Path]
 
     def __iter__(self) -> Iterator[Setting[Value]]:
         return (cast(Setting[Value], getattr(self, field.name)) for field in fields(self))
@@ -152,7 +163,11 @@ def load_settings(
     given |= _from_file(user := _user_file(), f"user file {user}")
     project = find_project_file(cwd)
     if project is not None:
-        given |= _from_file(project, str(project))
+        by_project = _from_file(project, str(project))
+        if _USERS_OWN in by_project:
+            hint = f"set {_BY_NAME[_USERS_OWN].variable}, or write it into {user}"
+            raise UsageError(f"{project}: {_USERS_OWN} is each user's own, not a project's", hint=hint)
+        given |= by_project
     variables = {row.name: row.variable for row in SCHEMA if environ.get(row.variable)}
     given |= {name: _Given(environ[key], f"environment {key}", cwd, is_text=True) for name, key in variables.items()}
     for name, text in (flags or {}).items():
@@ -173,6 +188,7 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
         "strict": tuple,
         "provides": lambda: None,
         "user": lambda: login_name(environ),
+        "keys": _user_keys,
     }
     filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}
     return Settings(home=cast(Setting[Path], home), **cast(dict[str, Any], filled))
@@ -218,9 +234,17 @@ def find_project_file(cwd: Path) -> Path | None:
 
 
 def _user_file() -> Path:
+    return _user_configuration() / "config.toml"
+
+
+def _user_keys() -> Path:
+    return _user_configuration() / "keys"
+
+
+def _user_configuration() -> Path:
     import platformdirs
 
-    return platformdirs.user_config_path("modelreg") / "config.toml"
+    return platformdirs.user_config_path("modelreg")
 
 
 def _user_data() -> Path:

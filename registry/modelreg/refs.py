@@ -2,6 +2,7 @@
 
     name       1 to 128 characters, parts of [a-z0-9][a-z0-9._-]* joined by "/"
     alias      1 to 64 characters of the same alphabet, not all digits, no "/"
+    key        1 to 64 characters of the same alphabet, no "/"
     reference  name [":" version] ["@" alias] ["@sha256:" 64 hex digits]
 
 ``fraud`` is the newest version that is not withdrawn; version and alias cannot both be given; a digest may stand
@@ -17,11 +18,13 @@ from modelreg.errors import UsageError
 
 NAME_LENGTH_MAX = 128
 ALIAS_LENGTH_MAX = 64
+KEY_NAME_LENGTH_MAX = 64
 VERSION_MAX = 2**31 - 1
 
 _PART = r"[a-z0-9][a-z0-9._-]*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 _ALIAS = re.compile(_PART, re.ASCII)
+_KEY_NAME = _ALIAS
 _REFERENCE = re.compile(
     rf"(?P<name>{_PART}(?:/{_PART})*)(?::(?P<version>[0-9]{{1,10}}))?(?:@(?P<alias>(?!sha256:){_PART}))?"
     r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?",
@@ -76,6 +79,17 @@ def parse_alias(text: str) -> str:
         f"{text!r} is not an alias: use 1 to {ALIAS_LENGTH_MAX} characters of a-z 0-9 . _ - that start with a letter "
         "or digit and are not all digits",
         hint="an alias looks like production or candidate-2",
+    )
+
+
+def parse_key_name(text: str) -> str:
+    """``text`` if it is the name of a key; raises ``UsageError`` otherwise."""
+    if len(text) <= KEY_NAME_LENGTH_MAX and _KEY_NAME.fullmatch(text):
+        return text
+    raise UsageError(
+        f"{text[:80]!r} is not a key's name: use 1 to {KEY_NAME_LENGTH_MAX} characters of a-z 0-9 . _ - that start "
+        "with a letter or digit",
+        hint="a key's name looks like default or release-2026",
     )
 
 

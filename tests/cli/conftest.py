@@ -86,6 +86,12 @@ def spawn() -> Callable[..., Answer]:
 
 
 @pytest.fixture
+def ada(run: Callable[..., Answer]) -> Path:
+    """The file of an unprotected key called ada."""
+    return Path(run("key", "generate", "ada", "--no-passphrase", "--json").json["path"])
+
+
+@pytest.fixture
 def demo(run: Callable[..., Answer], models: Path) -> str:
     """The reference of a plain model that was pushed."""
     assert run("push", str(models / "py38/plain.h5"), "--name", "demo", "--env", "none").status == 0

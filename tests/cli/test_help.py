@@ -29,6 +29,7 @@ HEAVY = [
     "pygments",
 ]
 GROUPS: dict[str, tuple[str, ...]] = {
+    "key": ("generate", "list", "show", "export", "import", "passwd"),
     "env": ("capture", "diff"),
     "config": ("show",),
     "db": ("status", "upgrade", "reindex"),
@@ -51,7 +52,9 @@ def imported_by(*arguments: str) -> set[str]:
     return set(names)
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("pull", "--help")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("pull", "--help"), ("key", "export", "--help")], ids=" ".join
+)
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     """Whoever only asks for help waits for no database, no array library and no Keras."""
     assert imported_by(*arguments).isdisjoint(HEAVY)
@@ -60,6 +63,13 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
 def test_everyday_commands_import_no_keras(demo: str) -> None:
     """A pull is judged and verified without Keras, TensorFlow or NumPy in the process."""
     assert imported_by("pull", demo).isdisjoint({"numpy", "h5py", "tensorflow", "keras", "boto3", "cryptography"})
+
+
+@pytest.mark.parametrize("line", ["push $MODEL --name other --env none", "list", "verify demo"])
+def test_what_signs_nothing_imports_no_cryptography(line: str, demo: str, models: Path) -> None:
+    """Only the key commands pay for the keys."""
+    line = line.replace("$MODEL", str(models / "py38/plain.h5"))
+    assert "cryptography" not in imported_by(*line.split())
 
 
 def test_no_argument_is_a_request_for_help(run: Callable[..., Any]) -> None:

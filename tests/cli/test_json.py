@@ -35,6 +35,14 @@ ANSWERS = {
     "fsck --read-data=5% --repair --yes": "fsck",
     "explain": "explain",
     "explain MR104": "explain",
+    "key generate --no-passphrase": "key-generate",
+    "key list": "key-list",
+    "key show ada": "key-show",
+    "key export ada": "key-export",
+    "key export ada --private": "key-export",
+    "key export ada -o ada.pem": "key-export",
+    "key import $KEYS/ada.key --name copy --no-passphrase": "key-import",
+    "key passwd ada --no-passphrase": "key-passwd",
     "env capture": "environment",
     "env diff current $EXAMPLES/python311.txt": "environment-diff",
     "config show": "config",
@@ -50,10 +58,11 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("line", "schema"), ANSWERS.items())
 def test_answers_are_one_object_with_a_schema(
-    line: str, schema: str, run: Callable[..., Any], demo: str, models: Path, examples: Path
+    line: str, schema: str, run: Callable[..., Any], demo: str, models: Path, examples: Path, ada: Path
 ) -> None:
     """Every command's answer is one JSON object that names its form, and nothing stands on standard error."""
     line = line.replace("$MODEL", str(models / "py38/plain.h5")).replace("$EXAMPLES", str(examples))
+    line = line.replace("$KEYS", str(ada.parent))
     answer = run(*line.split(), "--json")
     assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
 
@@ -88,6 +97,11 @@ def test_an_import_answers_with_what_became_of_each_version(run: Callable[..., A
         ("import nothing.tar", "not-found", 3),
         ("pull demo --strict MR201", "refused", 16),
         ("withdraw demo --reason x", "usage", 2),
+        ("key show nobody", "not-found", 3),
+        ("key generate", "usage", 2),
+        ("key generate ../x --no-passphrase", "usage", 2),
+        ("key generate --algorithm rsa --no-passphrase", "usage", 2),
+        ("key import here --name x --no-passphrase", "signing", 1),
     ],
 )
 def test_errors_are_objects_too(line: str, code: str, status: int, run: Callable[..., Any], demo: str) -> None:

@@ -120,6 +120,12 @@ class KeyFile:
         _ = _cost(document), _salt(document), _nonce(document), _ciphertext(document)
         return cls(PublicKey.from_pem(document.public.encode("utf-8")), document)
 
+    def to_bytes(self) -> bytes:
+        """What ``parse`` reads: the protected document as it is, or the PEM block of an unprotected key."""
+        if isinstance(self._held, PrivateKey):
+            return self._held.to_pem()
+        return canonical_json(to_json(self._held)) + b"\n"
+
     def unlock(self, passphrase: str | None = None) -> PrivateKey:
         """The key itself; an unprotected one needs no passphrase and is given any.
 
@@ -157,7 +163,7 @@ def protect(key: PrivateKey, passphrase: str, cost: Cost | None = None) -> bytes
     secret = _derived(passphrase, salt, cost)
     ciphertext = AESGCM(secret).encrypt(nonce, key.to_der(), _associated(blank))
     cipher = _Cipher(_CIPHER, to_base64(nonce), to_base64(ciphertext))
-    return canonical_json(to_json(_Document(FORMAT, kdf, cipher, key.public.pem))) + b"\n"
+    return KeyFile(key.public, _Document(FORMAT, kdf, cipher, key.public.pem)).to_bytes()
 
 
 def _associated(document: _Document) -> bytes:
