@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import modelreg
-from modelreg.config import SCHEMA
+from modelreg.settings import SCHEMA
 from modelreg_cli.app import main
 from modelreg_cli.commands.explain import bending
 from modelreg_cli.exits import TABLE

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg import config
-from modelreg.config import SCHEMA, Settings, load_settings, login_name
+from modelreg.config import Settings, load_settings, login_name
 from modelreg.errors import UsageError
 from modelreg.masking import masked
+from modelreg.settings import SCHEMA
 
 
 @pytest.fixture(autouse=True)
