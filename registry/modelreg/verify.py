@@ -22,7 +22,7 @@ from modelreg.findings import Finding, Severity, Verdict
 from modelreg.manifest import FileEntry, IndexEntry, Manifest, manifest_digest, parse_manifest
 from modelreg.rules import RULES, Policy, Target, judge
 
-_STATE = ("withdrawn_at", "withdrawn_reason", "aliases")
+_STATE = ("withdrawn_at", "withdrawn_reason", "aliases", "bundles")
 TENSORS_NAMED_MAX = 4
 
 
