@@ -216,6 +216,7 @@ class Registry(Marks, Travel):
             verdict=verdict,
             dry_run=dry_run,
             replayed=run,
+            signed_by=judgement.signed_by,
         )
 
     def _require_same_state(self, entry: IndexEntry, purpose: Purpose, checks: Checks) -> None:
@@ -232,7 +233,7 @@ class Registry(Marks, Travel):
         manifest = self.fetch(judgement, folder, full=full, progress=progress)
         golden, findings = fetch_golden(self.store, manifest)
         accepted_bytes(judgement.verdict, findings, f"{manifest.model}:{manifest.version} was not pulled")
-        write_side_folder(folder, judgement.manifest_bytes, golden)
+        write_side_folder(folder, judgement.manifest_bytes, golden, judgement.bundles)
         return manifest
 
     def fetch(
@@ -273,7 +274,9 @@ class Registry(Marks, Travel):
                 self._fetch_with_golden(judgement, folder)
                 run, findings = replay_if_allowed(folder, manifest, folder / GOLDEN_PATH, policy, replay)
             verdict = accepted_bytes(verdict, findings, f"{name} is refused")
-        return Verified(entry.model, entry.version, entry.digest, manifest.size_bytes, full, verdict, run)
+        return Verified(
+            entry.model, entry.version, entry.digest, manifest.size_bytes, full, verdict, run, judgement.signed_by
+        )
 
     def replay(
         self,
@@ -380,4 +383,4 @@ class Registry(Marks, Travel):
         policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
         target = target_of(checks.get("target"), self.settings)
         entry = self.resolve(reference)
-        return entry, verify(evidence_of(self.store, entry), policy, target)
+        return entry, verify(evidence_of(self.store, entry, self.settings), policy, target)

@@ -61,7 +61,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A pull whose bytes are in ``folder``, every chunk verified."""
+    """A pull whose bytes are in ``folder``, every chunk verified; ``signed_by`` are the ids of trusted keys."""
 
     model: str
     version: int
@@ -72,6 +72,7 @@ class Pulled:
     verdict: Verdict
     dry_run: bool = False
     replayed: PredictionRun | None = None
+    signed_by: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -80,7 +81,10 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A check of a version in the store, or of a pulled folder; ``full`` tells whether the SHA-256 was checked too."""
+    """A check of a version in the store, or of a pulled folder; ``full`` tells whether the SHA-256 was checked too.
+
+    ``signed_by`` are the ids of the trusted keys that signed it.
+    """
 
     model: str | None
     version: int | None
@@ -89,6 +93,7 @@ class Verified:
     full: bool
     verdict: Verdict
     replayed: PredictionRun | None = None
+    signed_by: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str | None:
