@@ -315,6 +315,10 @@ def _indexed_files(manifest: Manifest) -> tuple[IndexedFile, ...]:
     )
 
 
+BUNDLES_MAX = 64
+"""Of one version, in the order of their digests, so many are read; more signers than that have no use."""
+
+
 class BundleKind(enum.StrEnum):
     """What a bundle signs."""
 

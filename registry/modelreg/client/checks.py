@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
+from modelreg.client.bundles import read_bundles
 from modelreg.client.provided import provided_names
 from modelreg.config import Settings
 from modelreg.digest import is_sha256
@@ -74,8 +75,6 @@ def evidence_of(store: Store, entry: IndexEntry, settings: Settings | None = Non
     evidence = Evidence(entry.digest, data, entry)
     if settings is None or data is None or not (entry.bundles or settings.trust_store.value):
         return evidence
-    from modelreg.client.trusting import read_bundles
-
     return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings)
 
 

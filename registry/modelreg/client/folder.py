@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
+from modelreg.client.bundles import size_bytes_max
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of, with_signatures
 from modelreg.client.fetch import BUNDLES_NAME, MANIFEST_NAME, check_folder
 from modelreg.client.golden import check_kept_golden
@@ -17,7 +18,16 @@ from modelreg.config import Settings, load_settings
 from modelreg.digest.streams import Progress
 from modelreg.errors import NotFoundError
 from modelreg.findings import Verdict
-from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, Golden, IndexedBundle, Manifest, manifest_digest, parse_manifest
+from modelreg.manifest import (
+    BUNDLES_MAX,
+    GOLDEN_PATH,
+    SIDE_FOLDER,
+    Golden,
+    IndexedBundle,
+    Manifest,
+    manifest_digest,
+    parse_manifest,
+)
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.replay import PredictionRun
 from modelreg.rules import Policy, Purpose
@@ -50,8 +60,6 @@ def read_kept_bundles(folder: Path, manifest: bytes) -> tuple[KeptBundle, ...]:
     place = folder / SIDE_FOLDER / BUNDLES_NAME
     if not place.is_dir():
         return ()
-    from modelreg.client.trusting import BUNDLES_MAX, size_bytes_max
-
     try:
         paths = sorted(path for path in place.iterdir() if _BUNDLE.fullmatch(path.name))[:BUNDLES_MAX]
     except OSError as error:

@@ -19,12 +19,13 @@ from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction
 from modelreg.digest import sha256_hex
-from modelreg.errors import SigningError
+from modelreg.errors import DocumentError, SigningError
 from modelreg.manifest import SIDE_FOLDER, BundleKind, IndexedBundle, IndexEntry, Manifest
 from modelreg.store.base import Store
 from modelreg.trust import dsse, oms
-from modelreg.trust.oms_statement import differences, statement_of
+from modelreg.trust.oms_statement import Statement, differences, statement_of
 from modelreg.trust.signer import Signer
+from modelreg.verify import KeptBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,23 @@ def _over_files(manifest: Manifest, signer: Signer) -> bytes:
     if differences(oms.Bundle.parse(bundle).verify_with_keys([signer.public]).statement, files):
         raise _unfit("the files", signer)
     return bundle
+
+
+def received_bundle(bundle: KeptBundle, manifest: Manifest, data: bytes) -> MadeBundle:
+    """A bundle of elsewhere, if it is one over the version whose manifest has the bytes ``data``.
+
+    Whose it is nobody asks here: that is for whoever pulls.  Raises ``DocumentError``.
+    """
+    if bundle.data is None or sha256_hex(bundle.data) != bundle.listed.sha256:
+        raise DocumentError("it is missing, too long, or its bytes are not those of its digest")
+    if bundle.listed.kind == BundleKind.OMS:
+        payload = oms.Bundle.parse(bundle.data).envelope.payload
+        files = [(entry.path, entry.sha256) for entry in manifest.files]
+        if differences(Statement.parse(payload), files):
+            raise DocumentError("it signs other files")
+    elif dsse.Envelope.parse(bundle.data).payload != data:
+        raise DocumentError("it signs something else than the version's manifest")
+    return MadeBundle(bundle.listed, bundle.data)
 
 
 def _unfit(what: str, signer: Signer) -> SigningError:

@@ -6,7 +6,6 @@ is named, the user's own keys are trusted, so that what was signed on this machi
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,11 +13,10 @@ from modelreg.client.anchor import Anchor, load_anchor
 from modelreg.client.keyring import Keyring, StoredKey
 from modelreg.config import Settings
 from modelreg.digest import is_sha256, sha256_hex
-from modelreg.errors import BlobMissingError, DocumentError, SigningError, UntrustedError
+from modelreg.errors import DocumentError, SigningError, UntrustedError
 from modelreg.findings import Finding, Severity
-from modelreg.manifest import BundleKind, IndexedBundle, Manifest
+from modelreg.manifest import BundleKind, Manifest
 from modelreg.rules import RULES
-from modelreg.store.base import Store
 from modelreg.trust import dsse, oms
 from modelreg.trust.decision import STRANGERS_NAMED_MAX, Distrust, decide
 from modelreg.trust.keys import PublicKey
@@ -26,8 +24,6 @@ from modelreg.trust.oms_statement import differences
 from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement
 from modelreg.verify import KeptBundle
 
-BUNDLES_MAX = 64
-"""Of one version, in the order of their digests: more signers than that have no use."""
 SIGNATURES_MAX = 128
 """Of all bundles of one version, each of which is tried with every trusted key."""
 
@@ -61,27 +57,6 @@ def trusted_by(settings: Settings) -> Trusted:
         problem = RULES["MR209"].found(error.message, fix=error.hint, severity=Severity.WARN)
         return Trusted((), None, problem)
     return Trusted(tuple(PublicKey.from_pem(key.public_pem.encode("ascii")) for key in found))
-
-
-def read_bundles(store: Store, listed: Iterable[IndexedBundle], manifest: bytes) -> tuple[KeptBundle, ...]:
-    """The bytes of a version's bundles; of each at most what a bundle over this manifest can have is read."""
-    bundles = [bundle for bundle in listed if is_sha256(bundle.sha256)]  # a row can say anything
-    limit = size_bytes_max(manifest)
-    return tuple(KeptBundle(bundle, _read(store, bundle.sha256, limit)) for bundle in bundles[:BUNDLES_MAX])
-
-
-def size_bytes_max(manifest: bytes) -> int:
-    """How long a bundle over this manifest or its files can be: base64, and room for signatures and certificates."""
-    return 2 * len(manifest) + 256 * 1024
-
-
-def _read(store: Store, sha256: str, limit: int) -> bytes | None:
-    with contextlib.suppress(BlobMissingError):
-        with contextlib.closing(store.open(sha256)) as blob:
-            if blob.size_bytes > limit:
-                return None
-        return store.read(sha256, limit)
-    return None
 
 
 def assess(manifest: Manifest, data: bytes, bundles: Iterable[KeptBundle], trusted: Trusted) -> Assessment:
