@@ -10,14 +10,14 @@ still holds, and that is told.
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.client.claim import utc_now
 from modelreg.config import Settings, user_configuration
 from modelreg.errors import DocumentError, ModelregError
-from modelreg.files import make_folder, reason_of
+from modelreg.files import fsync_folder, make_folder, reason_of
 from modelreg.findings import Finding, Severity
 from modelreg.rules import RULES
 from modelreg.trust.acceptance import accept, accept_pinned, read_envelope
@@ -68,7 +68,13 @@ def _known(copy: Path) -> TrustStore | None:
     """What was accepted before; nobody but the user can have written it."""
     if not os.path.lexists(copy):
         return None
-    return TrustStore.parse(read_envelope(_read(copy)).payload)
+    try:
+        return TrustStore.parse(read_envelope(_read(copy)).payload)
+    except DocumentError as error:
+        raise DocumentError(
+            f"the trust store that was remembered, {copy}, cannot be used: {error.message}",
+            hint="put it back from a backup; without it the next trust store that is named is believed as it comes",
+        ) from None
 
 
 def _read(path: Path) -> bytes:
@@ -88,13 +94,18 @@ def _read(path: Path) -> bytes:
 
 def _keep(copy: Path, data: bytes) -> None:
     """Replace the copy as a whole; raises ``DocumentError`` where that cannot be done, for then nothing is pinned."""
+    temporary = copy.parent / f".{COPY_NAME}.{secrets.token_hex(8)}"
     try:
         make_folder(copy.parent.absolute())
-        with tempfile.NamedTemporaryFile(dir=copy.parent, prefix=".trust-", delete=False) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(copy)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(copy)
+        finally:
+            temporary.unlink(missing_ok=True)
+        fsync_folder(copy.parent)
     except OSError as error:
         raise DocumentError(
             f"the trust store cannot be remembered in {copy}: {reason_of(error)}; a later one could not be told from it"

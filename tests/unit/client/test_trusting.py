@@ -270,6 +270,10 @@ def test_the_first_trust_store_is_remembered_and_others_must_follow_it(
     path.unlink()
     assert judged(registry, reference)[0] == {"MR209": "refuse"}
     assert (configuration / COPY_NAME).read_bytes() == remembered
+    assert [place.name for place in configuration.iterdir()] == [COPY_NAME]
+    written(path, newer)
+    (configuration / COPY_NAME).write_bytes(remembered[:-9])
+    assert judged(registry, reference)[0] == {"MR201": "refuse", "MR209": "refuse"}
 
 
 @pytest.mark.parametrize(
