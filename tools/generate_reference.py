@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import modelreg
-from modelreg.settings import SCHEMA
+from modelreg.config.schema import SCHEMA
 from modelreg_cli.app import main
 from modelreg_cli.commands.explain import bending
 from modelreg_cli.exits import TABLE
@@ -125,7 +125,7 @@ def configuration_page() -> str:
     )
     secrets = (
         "## Secrets\n\nNo file of settings and no flag holds one.\n\n| variable | meaning |\n|---|---|\n"
-        f"| `{VARIABLE}` | The passphrase of the key that a `modelreg key` command is about. |\n"
+        f"| `{VARIABLE}` | The passphrase of the key that a command is about or signs with. |\n"
     )
     return _page("Configuration", intro, table, output, secrets)
 
@@ -174,6 +174,7 @@ EXAMPLE_COMMANDS = (
     ("key export", "key export default -o default.pem"),
     ("key import", "key import .config/modelreg/keys/default.key --name copy --no-passphrase"),
     ("key passwd", "key passwd copy --no-passphrase"),
+    ("sign", "sign digits"),
     ("env capture", "env capture"),
     ("env diff", "env diff examples/python311.txt examples/python311.txt@3.12"),
     ("config show", "config show"),
@@ -231,9 +232,10 @@ def _stand_ins(home: Path) -> tuple[tuple[str, str], ...]:
         (r"\d\d:\d\d:\d\d UTC", "19:00:00 UTC"),
         (r"withdrawn on \d{4}-\d\d-\d\d", "withdrawn on 2026-11-23"),
         (r'"registry": "[0-9a-f-]{36}"', '"registry": "5f0c1f3e-0000-4000-8000-000000000000"'),
-        (r'"(id|hint)": "[0-9a-f]{64}"', r'"\1": "' + "0123456789abcdef" * 4 + '"'),
+        (r'"(id|key_id|hint)": "[0-9a-f]{64}"', r'"\1": "' + "0123456789abcdef" * 4 + '"'),
         (r"(?<=BEGIN PUBLIC KEY-----\\n).*(?=\\n-----END)", "MFkw..."),
         (r'(?<="archive": ")sha256:[0-9a-f]{64}', "sha256:" + "0123456789abcdef" * 4),
+        (r'"sha256": "[0-9a-f]{64}"(?=,\s+"kind")', '"sha256": "' + "0123456789abcdef" * 4 + '"'),
         (r'(?<="digest": ")sha256:[0-9a-f]{64}', "sha256:" + "0123456789abcdef" * 4),
     )
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "repair": "Mend a model for another Keras by rewriting its configuration, never its weights.",
     "alias": "Point an alias at a version, or delete it.",
     "withdraw": "Refuse a version from now on, and say why.",
+    "sign": "Sign a version that is in the registry.",
     "export": "Write versions into one archive, every byte verified on the way.",
     "import": "Take in the versions of an archive, judged as at a push.",
     "mirror": "Copy the versions that one registry has and another lacks.",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Pushed,
         Received,
         Reindexed,
+        Signed,
         Swept,
         Verified,
         Version,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from modelreg.replay import OutputReport, PredictionRun
     from modelreg.rules import RULES, Mode, Policy, Purpose, Rule, Target, judge, rule
     from modelreg.rules.landscape import Cell
+    from modelreg.trust.signer import Signer
 
 __version__ = "0.1.0"
 
@@ -119,6 +121,7 @@ _HOMES = {
         "Pushed",
         "Received",
         "Reindexed",
+        "Signed",
         "Swept",
         "Verified",
         "Version",
@@ -168,6 +171,7 @@ _HOMES = {
     "modelreg.refs": ("Reference", "parse_reference"),
     "modelreg.replay": ("OutputReport", "PredictionRun"),
     "modelreg.rules.landscape": ("Cell",),
+    "modelreg.trust.signer": ("Signer",),
     "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -249,6 +253,8 @@ __all__ = [
     "Settings",
     "Severity",
     "Side",
+    "Signed",
+    "Signer",
     "SigningError",
     "StoreAbsentError",
     "StoreError",

@@ -24,8 +24,14 @@ from dataclasses import dataclass, field
 from modelreg.digest import is_sha256, sha256_hex
 from modelreg.digest.streams import Reader
 from modelreg.errors import DocumentError, UsageError
-from modelreg.manifest import WITHDRAWAL_REASON_LENGTH_MAX, check_timestamp
-from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, canonical_json, from_json, parse_json, to_json
+from modelreg.manifest import (
+    BUNDLES_MAX,
+    WITHDRAWAL_REASON_LENGTH_MAX,
+    BundleKind,
+    IndexedBundle,
+    check_timestamp,
+)
+from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, SPARSE, canonical_json, from_json, parse_json, to_json
 from modelreg.refs import VERSION_MAX, parse_alias, parse_name
 
 SCHEMA = "modelreg.archive/v1"
@@ -43,7 +49,7 @@ _OCTAL = re.compile(rb"[0-7]{11}\0")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A version that could be taken, with what its manifest cannot say of it; ``aliases`` are sorted."""
+    """A version that could be taken, with what its manifest cannot say; ``aliases`` and ``bundles`` are sorted."""
 
     model: str
     version: int
@@ -51,6 +57,7 @@ class Offer:
     withdrawn_at: str | None = None
     withdrawn_reason: str | None = None
     aliases: tuple[str, ...] = ()
+    bundles: tuple[IndexedBundle, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
         try:
@@ -63,6 +70,7 @@ class Offer:
             raise DocumentError(f"{self.model}:{self.version} with the digest {self.digest[:64]!r} is no version")
         if len(self.aliases) > ALIASES_MAX or list(self.aliases) != sorted(set(self.aliases)):
             raise DocumentError(f"the aliases of {self.reference} are not at most {ALIASES_MAX:,} in their order")
+        self._check_bundles()
         if (self.withdrawn_at is None) != (self.withdrawn_reason is None):
             raise DocumentError(f"{self.reference} is withdrawn by half: a withdrawal has a time and a reason")
         if self.withdrawn_at is not None and self.withdrawn_reason is not None:
@@ -70,6 +78,15 @@ class Offer:
             reason = self.withdrawn_reason
             if not reason.strip() or "\0" in reason or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
                 raise DocumentError(f"the reason why {self.reference} was withdrawn is empty, too long or no text")
+
+    def _check_bundles(self) -> None:
+        digests = [bundle.sha256 for bundle in self.bundles]
+        if len(digests) > BUNDLES_MAX or digests != sorted(set(digests)):
+            raise DocumentError(f"the signatures of {self.reference} are not at most {BUNDLES_MAX} in their order")
+        for bundle in self.bundles:
+            is_one = is_sha256(bundle.sha256) and (bundle.key_id is None or is_sha256(bundle.key_id))
+            if not is_one or bundle.kind not in tuple(BundleKind):
+                raise DocumentError(f"{bundle.sha256[:64]!r} of {self.reference} is no signature")
 
     @property
     def reference(self) -> str:

@@ -13,6 +13,7 @@ Invariants, held by ``Manifest`` however it was made:
 
 from __future__ import annotations
 
+import enum
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -314,11 +315,35 @@ def _indexed_files(manifest: Manifest) -> tuple[IndexedFile, ...]:
     )
 
 
+BUNDLES_MAX = 64
+"""Of one version, in the order of their digests, so many are read; more signers than that have no use."""
+
+
+class BundleKind(enum.StrEnum):
+    """What a bundle signs."""
+
+    MANIFEST = "manifest"
+    OMS = "oms"
+    """The files, as OpenSSF Model Signing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedBundle:
+    """A signature as an index lists it: the SHA-256 of its bytes, its ``BundleKind``, and who is said to have signed.
+
+    A row can say anything; the bundle's bytes decide.
+    """
+
+    sha256: str
+    kind: str
+    key_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
     """What an index says of one version; all but the state that can change is told by the manifest alone.
 
-    ``withdrawn_at``, ``withdrawn_reason`` and ``aliases`` (sorted) are that state.
+    ``withdrawn_at``, ``withdrawn_reason``, ``aliases`` (sorted) and ``bundles`` (by digest) are that state.
     """
 
     model: str
@@ -333,6 +358,7 @@ class IndexEntry:
     withdrawn_at: str | None = None
     withdrawn_reason: str | None = None
     aliases: tuple[str, ...] = ()
+    bundles: tuple[IndexedBundle, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest, digest: str) -> IndexEntry:

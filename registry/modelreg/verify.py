@@ -14,16 +14,28 @@ made here too, so that a verdict looks the same wherever it comes from.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
 from modelreg.errors import DocumentError
 from modelreg.findings import Finding, Severity, Verdict
-from modelreg.manifest import FileEntry, IndexEntry, Manifest, manifest_digest, parse_manifest
+from modelreg.manifest import FileEntry, IndexedBundle, IndexEntry, Manifest, manifest_digest, parse_manifest
 from modelreg.rules import RULES, Policy, Target, judge
 
-_STATE = ("withdrawn_at", "withdrawn_reason", "aliases")
+_STATE = ("withdrawn_at", "withdrawn_reason", "aliases", "bundles")
 TENSORS_NAMED_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBundle:
+    """The bytes under the digest of a bundle that an index or a folder lists; nothing of them is believed.
+
+    ``data`` is ``None`` where they are not there, or longer than any bundle of the version.
+    """
+
+    listed: IndexedBundle
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +43,19 @@ class Evidence:
     """What is known of a version before its bytes are fetched.
 
     ``manifest`` is ``None`` where the store has no such blob.  ``index`` is ``None`` where there is no database (a
-    pulled folder).  ``signed_by`` are the ids of trusted keys of which a bundle over this manifest was verified.
+    pulled folder).  ``signed_by`` are the ids of trusted keys of which a bundle over this manifest was verified, if
+    they are as many as must have signed.  ``doubts`` is what else there is to say of its signatures and of the trust
+    store, ``unsigned`` how grave it is that nobody has to be believed (``None``: as the rule says).  ``bundles`` are
+    kept beside a pulled model.
     """
 
     digest: str
     manifest: bytes | None
     index: IndexEntry | None = None
     signed_by: tuple[str, ...] = ()
+    doubts: tuple[Finding, ...] = ()
+    unsigned: Severity | None = None
+    bundles: tuple[KeptBundle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class Judgement:
     verdict: Verdict
     manifest: Manifest | None
     manifest_bytes: bytes = b""
+    signed_by: tuple[str, ...] = ()
+    bundles: tuple[KeptBundle, ...] = ()
 
 
 def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgement:
@@ -61,7 +81,8 @@ def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgeme
         *policy.settle(_withdrawal(evidence.index)),
         *judge(manifest.facts, policy, target, manifest.push),
     )
-    return Judgement(Verdict(findings, name), manifest, evidence.manifest or b"")
+    data = evidence.manifest or b""
+    return Judgement(Verdict(findings, name), manifest, data, evidence.signed_by, evidence.bundles)
 
 
 def _believe(evidence: Evidence) -> tuple[Manifest | None, Finding | None]:
@@ -81,11 +102,11 @@ def _compare(index: IndexEntry | None, manifest: Manifest) -> Iterator[Finding]:
     if index is None:
         return
     told = IndexEntry.of(manifest, index.digest)
-    for field in fields(IndexEntry):
-        said, true = getattr(index, field.name), getattr(told, field.name)
-        if field.name not in _STATE and said != true:
+    for column in dataclasses.fields(IndexEntry):
+        said, true = getattr(index, column.name), getattr(told, column.name)
+        if column.name not in _STATE and said != true:
             yield RULES["MR102"].found(
-                f"the database says {field.name} = {_short(said)}, the manifest says {_short(true)}",
+                f"the database says {column.name} = {_short(said)}, the manifest says {_short(true)}",
                 where=f"{index.model}:{index.version}",
             )
 
@@ -96,13 +117,18 @@ def _short(value: object) -> str:
 
 
 def _signatures(evidence: Evidence, manifest: Manifest, policy: Policy) -> Iterator[Finding]:
+    yield from evidence.doubts
     if evidence.signed_by:
         return
-    demanded = "; the policy demands one" if policy.require_signature else ""
+    severity, demanded = evidence.unsigned, ""
+    if evidence.unsigned is Severity.REFUSE:
+        demanded = "; the trust store demands one"
+    if policy.require_signature:
+        severity, demanded = Severity.REFUSE, "; the policy demands one"
     yield RULES["MR201"].found(
         f"{manifest.model}:{manifest.version} has no signature by a trusted key{demanded}",
-        fix="pull a signed version" if policy.require_signature else None,
-        severity=Severity.REFUSE if policy.require_signature else None,
+        fix="pull a signed version" if demanded else None,
+        severity=severity,
     )
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from tests.integration.archives import MODELS, export, is_empty, outcomes, told
 from tests.servers.server import S3Server
+from tests.unit.trust.people import KEYS
 
-from modelreg import ConflictError, NotFoundError, RefusedError, Registry, UsageError
-from modelreg.manifest import IndexEntry
+from modelreg import ConflictError, NotFoundError, Outcome, RefusedError, Registry, UsageError
+from modelreg.manifest import IndexedBundle, IndexEntry
 
 # --- there and back ---------------------------------------------------------------------------------------------------
 
@@ -95,6 +96,71 @@ def test_a_withdrawal_travels(source: Registry, target: Registry, tmp_path: Path
 
 
 # --- what is in the way -----------------------------------------------------------------------------------------------
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def signatures(registry: Registry) -> dict[str, tuple[IndexedBundle, ...]]:
+    return {f"{entry.model}:{entry.version}": entry.bundles for entry in registry.list()}
+
+
+@pytest.mark.parametrize("way", ["archive", "mirror"])
+def test_signatures_travel_also_those_made_later(source: Registry, target: Registry, tmp_path: Path, way: str) -> None:
+    """Claim: every bundle arrives, with its version or after it, and a second time nothing is new."""
+
+    def move(name: str) -> list[str]:
+        if way == "archive":
+            return outcomes(target.import_archive(export(source, tmp_path / f"{name}.tar")))
+        return outcomes(source.mirror(target))
+
+    source.sign("demo", KEYS["ada"])
+    assert move("first") == ["new"] * 3
+    assert signatures(target) == signatures(source)
+    for key in ("ada", "bob"):
+        source.sign("sm", KEYS[key])
+    target.sign("sm", KEYS["eve"])
+    own = set(target.resolve("sm").bundles)
+    assert move("second") == ["present"] * 3
+    assert set(target.resolve("sm").bundles) == own | set(source.resolve("sm").bundles)
+    before = signatures(target)
+    assert move("third") == ["present"] * 3
+    assert signatures(target) == before
+    assert target.fsck(share=1.0).problems == ()
+    assert target.gc(dry_run=True).blobs == ()
+
+
+@pytest.mark.parametrize("is_here", [False, True], ids=["new", "present"])
+@pytest.mark.parametrize("kind", ["manifest", "oms"])
+def test_a_signature_over_something_else_is_not_taken_in(
+    source: Registry, target: Registry, tmp_path: Path, kind: str, is_here: bool
+) -> None:
+    """Claim: a version that is offered with another's bundle is refused, and nothing of it is kept."""
+    if is_here:
+        target.import_archive(export(source, tmp_path / "before.tar", "sm"))
+    made = source.sign("demo", KEYS["ada"]).bundles
+    entry = source.resolve("sm")
+    with source._index.transaction() as transaction:
+        transaction.add_bundles("sm", entry.digest, [bundle for bundle in made if bundle.kind == kind])
+    (received,) = target.import_archive(export(source, tmp_path / "forged.tar", "sm")).versions
+    assert received.outcome is Outcome.REFUSED
+    assert "signature" in (received.reason or "")
+    assert received.verdict is not None
+    assert [finding.rule for finding in received.verdict.findings] == ["MR202"]
+    assert signatures(target) == ({"sm:1": ()} if is_here else {})
+    assert target.gc(dry_run=True, even_if_empty=True).blobs == ()
+
+
+def test_a_version_with_a_damaged_signature_is_not_exported(source: Registry, tmp_path: Path) -> None:
+    """Claim: an archive holds every signature whole, or is not made."""
+    bundle = source.sign("demo", KEYS["ada"]).bundles[0]
+    source.store.delete(bundle.sha256)
+    with pytest.raises(RefusedError, match=f"demo:1 was not exported: the signature {bundle.sha256} is missing"):
+        export(source, tmp_path / "out.tar", "demo")
+    assert not (tmp_path / "out.tar").exists()
+
+
+# --- histories --------------------------------------------------------------------------------------------------------
 
 
 def test_a_number_that_is_taken_is_a_conflict(source: Registry, target: Registry, models: Path, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 from benchmarks.seed import seed
 from tests.care import blob_path, commit, fill, overwrite
 from tests.conftest import make_manifest
+from tests.unit.trust.people import KEYS
 
-from modelreg import ConflictError, Rebuilt, Registry, Settings, UsageError, load_settings, rebuild_database
+from modelreg import ConflictError, Purpose, Rebuilt, Registry, Settings, UsageError, load_settings, rebuild_database
 from modelreg.client.stores import open_store
 from modelreg_cli.app import main
 
@@ -337,3 +338,36 @@ def test_a_killed_rebuild_lists_nothing_and_the_next_one_everything(
         assert len(rebuild_database(settings_of(empty_url, storage_url)).added) == 400
     with Registry.open(database_url=empty_url, storage_url=storage_url) as registry:
         assert registry.fsck(share=1.0).is_clean
+
+
+def test_signatures_come_back_to_the_versions_that_they_sign(
+    database_url: str, empty_url: str, storage_url: str, tmp_path: Path
+) -> None:
+    """Claim: each bundle is listed again by what it signs, and what only begins like one is none."""
+    model, before = tmp_path / "model.bin", settings_of(database_url, storage_url)
+    with Registry.open(settings=before) as registry:
+        for text, name in ((b"one", "fraud"), (b"two", "fraud"), (b"one", "churn")):
+            model.write_bytes(text)
+            registry.push(model, name=name, environment="none")
+        registry.sign("fraud:1", KEYS["ada"])
+        registry.sign("fraud:2", KEYS["bob"])
+        registry.sign("fraud:2", KEYS["ada"])
+        listed = signatures(registry)
+        registry.store.put(b'{"payload":"no bundle, only the beginning of one')
+        registry.store.put(KEYS["eve"].public.pem.encode())
+    assert [len(found) for found in listed.values()] == [0, 2, 4]
+    rebuild_database(settings_of(empty_url, storage_url))
+    with Registry.open(settings=settings_of(empty_url, storage_url)) as registry:
+        assert signatures(registry) == listed
+        assert registry.fsck().problems == ()
+        judged = registry.judge("fraud:2", Purpose.PULL)[1]
+        assert {finding.rule for finding in judged.verdict.findings} >= {"MR201", "MR203"}
+        assert "MR202" not in {finding.rule for finding in judged.verdict.findings}
+
+
+def signatures(registry: Registry) -> dict[str, set[tuple[str, str]]]:
+    """Digest and kind of every bundle, by version."""
+    return {
+        f"{entry.model}:{entry.version}": {(bundle.sha256, bundle.kind) for bundle in entry.bundles}
+        for entry in registry.list()
+    }

@@ -12,6 +12,7 @@ from tests.interop.conftest import Tool
 from tests.interop.scene import NOW, Scene, hashed, our_refusal, signed_scene
 from tests.unit.trust.authority import SIGNS_DATA, authority, issue
 
+from modelreg import Registry
 from modelreg.trust.keys import Algorithm, PrivateKey
 from modelreg.trust.oms import sign
 from modelreg.trust.oms_statement import statement_of
@@ -77,6 +78,33 @@ def test_what_we_sign_the_public_tool_takes(algorithm: Algorithm, kind: str, sce
     trusted.write_text(key.public.pem)
     status, output = model_signing("verify", "key", "--public_key", trusted, "--signature", inside, scene.model)
     assert (status, "Verification succeeded" in output) == (0, True), output
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("algorithm", CURVES)
+def test_a_pulled_model_verifies_with_the_public_tool_as_it_stands(
+    algorithm: Algorithm, kind: str, registry: Registry, tmp_path: Path, models: Path, model_signing: Tool
+) -> None:
+    """Claim: what a signed push and a pull leave verifies, ``.modelreg`` and all, and not with a byte or a file more."""
+    key, path = PrivateKey.generate(algorithm), models / "py38" / ("plain.h5" if kind == "file" else "savedmodel_plain")
+    registry.push(path, name="demo", environment="none", signer=key)
+    folder = registry.pull("demo", tmp_path / "out", target="none").folder
+    (bundle,) = (folder / ".modelreg" / "bundles").glob("*.oms.json")
+    trusted = tmp_path / "key.pem"
+    trusted.write_text(key.public.pem)
+
+    def verify() -> int:
+        return model_signing("verify", "key", "--public_key", trusted, "--signature", bundle, folder)[0]
+
+    assert verify() == 0
+    planted = folder / "planted.py"
+    planted.write_text("")
+    assert verify() != 0
+    planted.unlink()
+    changed = next(path for path in sorted(folder.rglob("*")) if path.is_file() and ".modelreg" not in path.parts)
+    changed.chmod(0o644)
+    changed.write_bytes(changed.read_bytes() + b" ")
+    assert verify() != 0
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

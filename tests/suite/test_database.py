@@ -13,7 +13,7 @@ from modelreg.db.records import Index
 from modelreg.db.session import Session
 from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError, DatabaseError, NotFoundError
-from modelreg.manifest import FileEntry, IndexEntry, Manifest, manifest_digest
+from modelreg.manifest import FileEntry, IndexedBundle, IndexEntry, Manifest, manifest_digest
 from modelreg.refs import parse_reference
 
 NOW = "2026-11-23T18:55:36Z"
@@ -221,6 +221,34 @@ def test_referenced_is_every_manifest_and_file(index: Index, push: Push, entry_o
     with index.transaction() as transaction:
         transaction.withdraw("m", 1, "x", NOW)
     assert index.referenced() == {one.sha256, two.sha256, *(entry.digest for entry in pushed)}
+
+
+SIGNATURES = (IndexedBundle("1" * 64, "manifest", "a" * 64), IndexedBundle("2" * 64, "oms"))
+
+
+def test_signatures_are_state_of_their_version_and_needed_by_a_sweep(index: Index, push: Push) -> None:
+    """Claim: every reading of a version tells its bundles by digest, an added one twice is one, and each is referenced."""
+    first, second = push("m"), push("m")
+    with index.transaction() as transaction:
+        transaction.add_bundles("m", first.digest, SIGNATURES[1:])
+        assert not transaction.has_bundles(first.digest, SIGNATURES)
+        transaction.add_bundles("m", first.digest, SIGNATURES)
+        assert transaction.has_bundles(first.digest, SIGNATURES)
+        assert not transaction.has_bundles(second.digest, SIGNATURES[:1])
+    assert [entry.bundles for entry in index.versions("m")] == [SIGNATURES, ()]
+    assert index.resolve(parse_reference("m:1")).bundles == SIGNATURES
+    assert {"1" * 64, "2" * 64} < index.referenced()
+    assert index.stray_rows() == {}
+
+
+def test_a_signature_of_no_version_is_refused(index: Index, push: Push) -> None:
+    """Claim: a bundle's row belongs to a version of that model with that digest, or is not written."""
+    pushed = push("m")
+    push("n")
+    for model, digest in (("m", "0" * 64), ("n", pushed.digest)):
+        with pytest.raises(NotFoundError, match="has no version sha256:"), index.transaction() as transaction:
+            transaction.add_bundles(model, digest, SIGNATURES)
+    assert [entry.bundles for entry in index.versions()] == [(), ()]
 
 
 def test_a_registry_s_id_is_drawn_once(session: Session) -> None:

@@ -31,7 +31,11 @@ def test_the_migrations_make_exactly_the_schema(session: Session) -> None:
             for table in metadata.tables
             for check in sa.inspect(connection).get_check_constraints(table)
         }
-    assert checks == {("versions", "ck_versions_version_positive"), ("versions", "ck_versions_withdrawn_with_reason")}
+    assert checks == {
+        ("versions", "ck_versions_version_positive"),
+        ("versions", "ck_versions_withdrawn_with_reason"),
+        ("bundles", "ck_bundles_kind_known"),
+    }
 
 
 def test_the_revision_is_the_head_of_the_migrations() -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from modelreg import config
 from modelreg.config import Settings, load_settings, login_name
+from modelreg.config.schema import SCHEMA
 from modelreg.errors import UsageError
 from modelreg.masking import masked
-from modelreg.settings import SCHEMA
 
 
 @pytest.fixture(autouse=True)

@@ -110,7 +110,7 @@ def test_a_row_that_disagrees_in_one_field_refuses_and_names_it(make_manifest: M
 
 def test_every_field_of_the_index_is_either_compared_or_state() -> None:
     """Claim: a field that is added to the index later is compared from the first day."""
-    state = {"withdrawn_at", "withdrawn_reason", "aliases"}
+    state = {"withdrawn_at", "withdrawn_reason", "aliases", "bundles"}
     compared = {field.name for field in dataclasses.fields(IndexEntry)} - state - {"digest"}
     assert compared == set(ROW_CHANGES)
 

@@ -26,7 +26,7 @@ def show(invocation: Invocation) -> Result:
     value: dict[str, Json] = {
         "settings": [{"name": name, "value": value, "source": source} for name, value, source in settings]
     }
-    rows = [(name, _shown(value), source) for name, value, source in settings]
+    rows = [(name, _shown(name, value), source) for name, value, source in settings]
     return Result(
         schema="config",
         value=value,
@@ -44,10 +44,10 @@ def _safe(value: object) -> Json:
     return modelreg.masked(str(value))
 
 
-def _shown(value: Json) -> str:
+def _shown(name: str, value: Json) -> str:
     match value:
         case None:
-            return "not known"
+            return "not known" if name == "provides" else "none"
         case bool():
             return "true" if value else "false"
         case list():

@@ -91,6 +91,7 @@ def _result(pulled: Pulled, *, full: bool) -> Result:
             "full": full,
             "replay": run_value(pulled.replayed),
             "dry_run": pulled.dry_run,
+            "signed_by": list(pulled.signed_by),
             "verdict": pulled.verdict.to_json(),
         },
         blocks=(Lines(tuple(lines)),),

@@ -12,9 +12,11 @@ import modelreg
 from modelreg_cli import complete
 from modelreg_cli.checks import Allow
 from modelreg_cli.invocation import Invocation, command, new_app
+from modelreg_cli.passphrases import FromFile
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Timeout, Tolerance, golden_line, refuse_without
 from modelreg_cli.result import Lines, Result
+from modelreg_cli.signing import KEY_ID_SHOWN, unlocked
 from modelreg_cli.wording import counted, prefixed, size
 
 if TYPE_CHECKING:
@@ -63,6 +65,17 @@ def push(
     custom_objects: CustomObjects = None,
     tolerance: Tolerance = None,
     timeout: Timeout = 600.0,
+    sign: Annotated[
+        str | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY",
+            help="Sign with this key of yours; by default the one of the setting sign.",
+            autocompletion=complete.keys,
+        ),
+    ] = None,
+    no_sign: Annotated[bool, typer.Option("--no-sign", help="Do not sign, whatever the settings say.")] = False,
+    passphrase_file: FromFile = None,
     once: Annotated[
         bool,
         typer.Option(
@@ -74,7 +87,10 @@ def push(
     """Push a model file or folder as the next version of its name.
 
     The file is read once: what was hashed is what is stored. Damaged files and files that are no model are refused.
+    Nothing is signed unless --sign or the setting sign names a key.
     """
+    key = _key(invocation, sign, no_sign=no_sign)
+    signer = None if key is None else unlocked(invocation, key, passphrase_file)
     metadata = _metadata(meta or [])
     request = _golden_request(golden, python, custom_objects, tolerance, timeout)
     with (
@@ -91,11 +107,19 @@ def push(
             allow=allow or (),
             golden=request,
             once=once,
+            signer=signer,
             dry_run=dry_run,
             progress=advance,
             inspector=inspector,
         )
-    return _result(pushed)
+    return _result(pushed, key)
+
+
+def _key(invocation: Invocation, sign: str | None, *, no_sign: bool) -> str | None:
+    """The name of the key that signs, if one does."""
+    if no_sign and sign is not None:
+        raise modelreg.UsageError(f"--sign {sign} and --no-sign are each other's opposite", hint="give one of them")
+    return None if no_sign else sign or invocation.settings().sign.value
 
 
 def _golden_request(
@@ -120,7 +144,7 @@ def _metadata(pairs: list[str]) -> dict[str, str]:
     return metadata
 
 
-def _result(pushed: Pushed) -> Result:
+def _result(pushed: Pushed, key: str | None) -> Result:
     content = f"{pushed.container}, {size(pushed.size_bytes)} in {counted(pushed.files, 'file')}"
     if pushed.dry_run:
         lines = [f"{pushed.model}: would be pushed; nothing was written", content]
@@ -132,6 +156,8 @@ def _result(pushed: Pushed) -> Result:
         lines.append(f"same weights as {pushed.same_model_as}, new file")
     if pushed.aliases:
         lines.append("aliases: " + ", ".join(pushed.aliases))
+    if pushed.signed_by is not None:
+        lines.append(f"signed by {key} ({pushed.signed_by[:KEY_ID_SHOWN]})")
     if pushed.golden is not None:
         lines.append(f"golden predictions: {golden_line(pushed.golden)}")
     return Result(
@@ -150,6 +176,7 @@ def _result(pushed: Pushed) -> Result:
             "semantic_digest": pushed.semantic_digest,
             "same_model_as": pushed.same_model_as,
             "already_there": pushed.already_there,
+            "signed_by": pushed.signed_by,
             "verdict": pushed.verdict.to_json(),
         },
         blocks=(Lines(tuple(lines)),),

@@ -91,6 +91,7 @@ def _result(verified: Verified, source: str, folder: Path | None) -> Result:
             "size_bytes": verified.size_bytes,
             "full": verified.full,
             "replay": run_value(verified.replayed),
+            "signed_by": list(verified.signed_by),
             "verdict": verified.verdict.to_json(),
         },
         blocks=(

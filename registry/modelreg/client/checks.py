@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
+from modelreg.client.bundles import read_bundles
 from modelreg.client.provided import provided_names
 from modelreg.config import Settings
 from modelreg.digest import is_sha256
 from modelreg.environment import resolve_target
-from modelreg.errors import BlobMissingError, RefusedError
+from modelreg.errors import BlobMissingError, DocumentError, RefusedError
 from modelreg.findings import Decision, Finding, Verdict
-from modelreg.manifest import IndexEntry, Manifest
+from modelreg.manifest import IndexEntry, Manifest, manifest_digest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.rules import Mode, Policy, Purpose, Target, rule_ids
 from modelreg.store.base import Store
-from modelreg.verify import Evidence, Judgement
+from modelreg.verify import Evidence, Judgement, KeptBundle
 
 
 class Checks(TypedDict, total=False):
@@ -64,13 +66,33 @@ def target_of(text: str | None, settings: Settings) -> Target | None:
     return Target(name, environment, is_implied=text is None and settings.target.source == "default")
 
 
-def evidence_of(store: Store, entry: IndexEntry) -> Evidence:
-    """What is known of an indexed version before its files are read."""
+def evidence_of(store: Store, entry: IndexEntry, settings: Settings | None = None) -> Evidence:
+    """What is known of an indexed version before its files are read; with ``settings`` also who signed it."""
     data: bytes | None = None
     if is_sha256(entry.digest):  # a row can say anything
         with contextlib.suppress(BlobMissingError):
             data = store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
-    return Evidence(entry.digest, data, entry)
+    evidence = Evidence(entry.digest, data, entry)
+    if settings is None or data is None or not (entry.bundles or settings.trust_store.value):
+        return evidence
+    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings)
+
+
+def with_signatures(evidence: Evidence, bundles: tuple[KeptBundle, ...], settings: Settings) -> Evidence:
+    """``evidence`` with who signed the version, by its ``bundles``; a manifest that is none is signed by nobody."""
+    data = evidence.manifest
+    if data is None or manifest_digest(data) != evidence.digest or not (bundles or settings.trust_store.value):
+        return evidence
+    from modelreg.client.trusting import assess, trusted_by
+
+    try:
+        manifest = parse_manifest(data)
+    except DocumentError:
+        return evidence  # which verify refuses
+    found = assess(manifest, data, bundles, trusted_by(settings))
+    return dataclasses.replace(
+        evidence, signed_by=found.signed_by, doubts=found.doubts, unsigned=found.unsigned, bundles=bundles
+    )
 
 
 def accepted(judgement: Judgement, what: str) -> Manifest:

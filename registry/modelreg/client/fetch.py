@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -26,12 +26,13 @@ from modelreg.digest.streams import (
 from modelreg.errors import BlobMissingError
 from modelreg.files import large_sink
 from modelreg.findings import Finding
-from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, FileEntry, Manifest
+from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, BundleKind, FileEntry, Manifest
 from modelreg.rules import Policy
 from modelreg.store.base import BlobReader, Store
-from modelreg.verify import foreign_file, missing_file, wrong_chunks, wrong_sha256, wrong_size
+from modelreg.verify import KeptBundle, foreign_file, missing_file, wrong_chunks, wrong_sha256, wrong_size
 
 MANIFEST_NAME = "manifest.json"
+BUNDLES_NAME = "bundles"
 PARALLEL_FROM_BYTES = 4 * 1024 * 1024
 """Below this a file is checked sooner than threads are started."""
 
@@ -224,14 +225,21 @@ def _walk_files(folder: Path) -> Iterator[str]:
             yield (here / name).relative_to(folder).as_posix()
 
 
-def write_side_folder(folder: Path, manifest: bytes, golden: bytes | None = None) -> None:
-    """Keep the manifest and the golden predictions beside the model, to verify and replay it without any registry."""
+def write_side_folder(
+    folder: Path, manifest: bytes, golden: bytes | None = None, bundles: Iterable[KeptBundle] = ()
+) -> None:
+    """Keep manifest, signatures and golden predictions beside the model, to verify and replay it without a registry."""
     side = folder / SIDE_FOLDER
     with as_placement_error(folder):
         side.mkdir()
         _keep(side / MANIFEST_NAME, manifest)
         if golden is not None:
             _keep(folder / GOLDEN_PATH, golden)
+        kept = [bundle for bundle in bundles if bundle.data is not None and bundle.listed.kind in tuple(BundleKind)]
+        if kept:
+            (side / BUNDLES_NAME).mkdir()
+        for bundle in kept:
+            _keep(side / BUNDLES_NAME / f"{bundle.listed.sha256}.{bundle.listed.kind}.json", bundle.data or b"")
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of
-from modelreg.client.fetch import MANIFEST_NAME, check_folder
+from modelreg.client.bundles import size_bytes_max
+from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse, target_of, with_signatures
+from modelreg.client.fetch import BUNDLES_NAME, MANIFEST_NAME, check_folder
 from modelreg.client.golden import check_kept_golden
 from modelreg.client.replay import Replayed, ReplayRequest, replay_if_allowed, require_replayable, run_golden
 from modelreg.client.results import Verified
@@ -15,11 +18,20 @@ from modelreg.config import Settings, load_settings
 from modelreg.digest.streams import Progress
 from modelreg.errors import NotFoundError
 from modelreg.findings import Verdict
-from modelreg.manifest import GOLDEN_PATH, SIDE_FOLDER, Golden, Manifest, manifest_digest, parse_manifest
+from modelreg.manifest import (
+    BUNDLES_MAX,
+    GOLDEN_PATH,
+    SIDE_FOLDER,
+    Golden,
+    IndexedBundle,
+    Manifest,
+    manifest_digest,
+    parse_manifest,
+)
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.replay import PredictionRun
 from modelreg.rules import Policy, Purpose
-from modelreg.verify import Evidence, Judgement, verify
+from modelreg.verify import Evidence, Judgement, KeptBundle, verify
 
 
 def is_pulled_folder(path: str | Path) -> bool:
@@ -38,6 +50,31 @@ def read_kept_manifest(folder: Path) -> bytes:
             f"{str(folder)!r} was not pulled by modelreg: {str(kept)!r} cannot be read ({error.strerror})",
             hint="modelreg pull REF -o DIR, then modelreg verify DIR",
         ) from error
+
+
+_BUNDLE = re.compile(r"(?P<sha256>[0-9a-f]{64})\.(?P<kind>manifest|oms)\.json", re.ASCII)
+
+
+def read_kept_bundles(folder: Path, manifest: bytes) -> tuple[KeptBundle, ...]:
+    """The bundles beside a pulled model; whoever can change the model can have changed them too."""
+    place = folder / SIDE_FOLDER / BUNDLES_NAME
+    if not place.is_dir():
+        return ()
+    try:
+        paths = sorted(path for path in place.iterdir() if _BUNDLE.fullmatch(path.name))[:BUNDLES_MAX]
+    except OSError as error:
+        raise NotFoundError(
+            f"the signatures in {str(place)!r} cannot be read ({error.strerror})", hint=f"ls -l {place.parent}"
+        ) from error
+    return tuple(_read_kept_bundle(path, size_bytes_max(manifest)) for path in paths)
+
+
+def _read_kept_bundle(path: Path, limit: int) -> KeptBundle:
+    sha256, kind, _ = path.name.split(".")
+    data: bytes | None = None
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        data = file.read(limit + 1)
+    return KeptBundle(IndexedBundle(sha256, kind), None if data is None or len(data) > limit else data)
 
 
 def verify_folder(
@@ -61,7 +98,9 @@ def verify_folder(
         run, findings = replay_if_allowed(folder, judged.manifest, folder / GOLDEN_PATH, judged.policy, replay)
         verdict = accepted_bytes(verdict, findings, f"{str(folder)!r} is refused")
     manifest = judged.manifest
-    return Verified(manifest.model, manifest.version, judged.digest, manifest.size_bytes, full, verdict, run)
+    return Verified(
+        manifest.model, manifest.version, judged.digest, manifest.size_bytes, full, verdict, run, judged.signed_by
+    )
 
 
 def replay_folder(
@@ -127,6 +166,7 @@ class _Judged:
     digest: str
     policy: Policy
     verdict: Verdict
+    signed_by: tuple[str, ...]
 
 
 def _judge_folder(
@@ -141,8 +181,9 @@ def _judge_folder(
     data = read_kept_manifest(folder)
     policy = policy_of(settings, Purpose.PULL, **checks)
     digest = manifest_digest(data)
-    judgement = verify(Evidence(digest, data), policy, target_of(checks.get("target"), settings))
+    evidence = with_signatures(Evidence(digest, data), read_kept_bundles(folder, data), settings)
+    judgement = verify(evidence, policy, target_of(checks.get("target"), settings))
     manifest = accepted(judgement, f"{str(folder)!r} is refused")
     findings = check_folder(folder, manifest, policy, full=full, progress=progress)
     verdict = accepted_bytes(judgement.verdict, findings, f"{str(folder)!r} is refused")
-    return _Judged(manifest, digest, policy, verdict)
+    return _Judged(manifest, digest, policy, verdict, judgement.signed_by)

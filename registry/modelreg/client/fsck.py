@@ -30,6 +30,7 @@ from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.store.base import BlobInfo, Store
 
 MANIFEST = "its manifest"
+SIGNATURE = "a signature"
 PAGE_ROWS = 1000
 PAGE_FACETS = 100
 """Versions whose facets are asked for at once; one can have hundreds."""
@@ -128,10 +129,13 @@ class _Checking:
         entry, found = given
         manifest, problem = self._manifest(entry)
         if manifest is None:
-            return _Row(entry, None, None, _needs_of_row(entry), (problem,) if problem else ())
+            return _Row(
+                entry, None, None, (*_needs_of_row(entry), *_needs_of_bundles(entry)), (problem,) if problem else ()
+            )
         told = rows_of(manifest, entry.digest)
         differs = _row_problem(entry, found, told)
-        return _Row(entry, told.entry, manifest.previous, _needs_of(manifest), (differs,) if differs else ())
+        needs = (*_needs_of(manifest), *_needs_of_bundles(entry))
+        return _Row(entry, told.entry, manifest.previous, needs, (differs,) if differs else ())
 
     def take(self, row: _Row) -> None:
         """Note what a row needs; of two manifests' needs that are the same one is kept."""
@@ -196,6 +200,10 @@ class _Checking:
         except BlobMissingError:
             return None
 
+    def _is_there(self, need: Need) -> bool:
+        size_bytes = self._size_bytes(need.sha256)
+        return size_bytes is not None and need.size_bytes in (None, size_bytes)
+
     def blob_problems(self) -> list[Problem]:
         """What the listing alone tells of the blobs: which are missing, which have another size."""
         problems = []
@@ -203,7 +211,7 @@ class _Checking:
             size_bytes = self._size_bytes(need.sha256)
             if size_bytes is None:
                 problems.append(_missing(need, users))
-            elif size_bytes != need.size_bytes:
+            elif need.size_bytes not in (None, size_bytes):
                 what = f"has {size_bytes:,} bytes of {need.size_bytes:,}"
                 problems.append(_damaged(ProblemKind.WRONG_SIZE, need, users, what))
         return problems
@@ -211,11 +219,7 @@ class _Checking:
     def read_blobs(self, share: float) -> tuple[int, int, list[Problem]]:
         """Read the blobs that today's share chooses; how many, how many bytes, and what was wrong with them."""
         start = window_start(int(time.time() // DAY_S))
-        chosen = [
-            need
-            for need in self.needs
-            if is_chosen(need.sha256, start, share) and self._size_bytes(need.sha256) == need.size_bytes
-        ]
+        chosen = [need for need in self.needs if is_chosen(need.sha256, start, share) and self._is_there(need)]
 
         size_bytes = sum(need.size_bytes or 0 for need in chosen)
         begin_phase(self.progress, "reading", size_bytes)
@@ -240,6 +244,11 @@ def _needs_of_row(entry: IndexEntry) -> tuple[tuple[str, Need], ...]:
     return tuple((file.path, Need(file.sha256, file.size_bytes)) for file in entry.files if is_sha256(file.sha256))
 
 
+def _needs_of_bundles(entry: IndexEntry) -> tuple[tuple[str, Need], ...]:
+    """The version's signatures, whose size only the store tells."""
+    return tuple((SIGNATURE, Need(bundle.sha256)) for bundle in entry.bundles if is_sha256(bundle.sha256))
+
+
 def _users(users: Mapping[str, str]) -> str:
     """``fraud:1 (model.h5) and 3 more versions``."""
     (version, path), *more = users.items()
@@ -261,7 +270,7 @@ def _damaged(kind: ProblemKind, need: Need, users: Mapping[str, str], what: str)
 _COMPARED = tuple(
     item.name
     for item in dataclasses.fields(IndexEntry)
-    if item.name not in ("digest", "withdrawn_at", "withdrawn_reason", "aliases")
+    if item.name not in ("digest", "withdrawn_at", "withdrawn_reason", "aliases", "bundles")
 )
 
 

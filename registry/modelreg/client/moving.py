@@ -18,10 +18,11 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from modelreg.archive import Offer
 from modelreg.artifact import allow_descriptors
+from modelreg.client.bundles import read_bundles
 from modelreg.client.checks import refuse
 from modelreg.client.claim import Claim, utc_now
 from modelreg.client.results import AliasMoved, Outcome, Received
@@ -33,13 +34,17 @@ from modelreg.digest.streams import ChunkMismatchError, Descriptor, Progress, Si
 from modelreg.errors import BlobMissingError, DocumentError, HistoryError, RefusedError
 from modelreg.findings import Finding, Verdict
 from modelreg.inspect import Inspector
-from modelreg.manifest import IndexedFile, IndexEntry, Manifest, manifest_digest, parse_manifest
+from modelreg.manifest import IndexedBundle, IndexedFile, IndexEntry, Manifest, manifest_digest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, canonical_json, parse_json
+from modelreg.refs import Reference
 from modelreg.rules import RULES, Policy, judge
 from modelreg.rules.disclosure import hidden
 from modelreg.store.base import BlobReader, StagedBlob, Store
 from modelreg.store.memory import MemoryStore
 from modelreg.verify import wrong_chunks
+
+if TYPE_CHECKING:
+    from modelreg.client.signing import MadeBundle
 
 
 class Source(Protocol):
@@ -89,7 +94,7 @@ class Receiver:
         try:
             near = self._index.near(offer.model, offer.version)
             if near.get(offer.version) == offer.digest:
-                return self._confirm(offer)
+                return self._confirm(source, offer)
             if offer.model in self._broken:
                 raise HistoryError(
                     f"{self._broken[offer.model]} before it is in conflict, so that it follows on nothing"
@@ -105,13 +110,32 @@ class Receiver:
                 offer.model, offer.version, offer.digest, Outcome.REFUSED, reason=error.message, verdict=error.verdict
             )
 
-    def _confirm(self, offer: Offer) -> Received:
+    def _confirm(self, source: Source, offer: Offer) -> Received:
         """The version is here: only its state can be new."""
-        has_state = offer.withdrawn_at is not None or (self._how.with_aliases and offer.aliases)
+        signatures = self._new_signatures(source, offer)
+        has_state = offer.withdrawn_at is not None or (self._how.with_aliases and offer.aliases) or signatures
         if self._how.dry_run or not has_state:
             return Received(offer.model, offer.version, offer.digest, Outcome.PRESENT)
-        work = _Settlement(offer, self._how, is_new=False)
-        return self._index.run(work.mark, lambda _: None)
+        listed = tuple(signature.indexed for signature in signatures)
+        work = _Settlement(offer, self._how, is_new=False, bundles=listed)
+        if not signatures:
+            return self._index.run(work.mark, lambda _: None)
+        with Claim(self._index, self._leases, self._store, self._how.user, self._how.what) as claimed:
+            claimed.protect({bundle.sha256 for bundle in listed})
+            self._keep(signatures, claimed)
+            return claimed.commit(work.mark, lambda _: None)
+
+    def _new_signatures(self, source: Source, offer: Offer) -> tuple[MadeBundle, ...]:
+        """Those of a version that is here which are not; raises ``RefusedError``."""
+        if not offer.bundles:
+            return ()
+        here = {bundle.sha256 for bundle in self._index.resolve(Reference(offer.model, offer.version)).bundles}
+        new = tuple(bundle for bundle in offer.bundles if bundle.sha256 not in here)
+        return _signatures(source, offer, new, *believed_manifest(source, offer)) if new else ()
+
+    def _keep(self, signatures: tuple[MadeBundle, ...], claimed: Claim) -> None:
+        for signature in signatures:
+            claimed.published(self._store.put(signature.data, owner=claimed.owner))
 
     def _require_place(self, manifest: Manifest, digest: str, near: dict[int, str]) -> None:
         """Raise ``HistoryError`` unless the version can stand between its neighbours here."""
@@ -133,13 +157,16 @@ class Receiver:
         self, source: Source, offer: Offer, manifest: Manifest, data: bytes, inspector: Callable[[], Inspector]
     ) -> Received:
         files = IndexEntry.of(manifest, offer.digest).files
+        signatures = _signatures(source, offer, offer.bundles, manifest, data)
+        listed = tuple(signature.indexed for signature in signatures)
         allow_descriptors(2 * len(files))
         with contextlib.ExitStack() as stack:
             claimed = None
             if not self._how.dry_run:
                 taken = Claim(self._index, self._leases, self._store, self._how.user, self._how.what)
                 claimed = stack.enter_context(taken)
-                claimed.protect({offer.digest, *(file.sha256 for file in files)})
+                needed = (*(file.sha256 for file in files), *(bundle.sha256 for bundle in listed))
+                claimed.protect({offer.digest, *needed})
             content = _Content(self._store, self._private, claimed, self._how.progress)
             for file in files:
                 stack.callback(content.fetch(source, file).close)
@@ -153,7 +180,8 @@ class Receiver:
             content.publish(claimed)
             self._store.put(data, owner=claimed.owner)
             claimed.published(offer.digest)
-            work = _Settlement(offer, self._how, is_new=True, manifest=manifest, size_bytes=size_bytes, verdict=verdict)
+            self._keep(signatures, claimed)
+            work = _Settlement(offer, self._how, True, manifest, size_bytes, verdict, listed)
             return claimed.commit(work.admit, work.admitted)
 
     def _judged(self, manifest: Manifest, content: _Content, inspector: Callable[[], Inspector]) -> Verdict:
@@ -197,6 +225,24 @@ def believed_manifest(source: Source, offer: Offer) -> tuple[Manifest, bytes]:
         message = f"{offer.reference} is offered, the manifest says {manifest.model}:{manifest.version}"
         raise _refusal(what, RULES["MR102"].found(message))
     return manifest, data
+
+
+def _signatures(
+    source: Source, offer: Offer, listed: tuple[IndexedBundle, ...], manifest: Manifest, data: bytes
+) -> tuple[MadeBundle, ...]:
+    """The offered signatures, each over this version; raises ``RefusedError`` for one that is over another."""
+    if not listed:
+        return ()
+    from modelreg.client.signing import received_bundle
+
+    made = []
+    for bundle in read_bundles(source, listed, data):
+        try:
+            made.append(received_bundle(bundle, manifest, data))
+        except DocumentError as error:
+            message = f"the signature {bundle.listed.sha256}: {error.message}"
+            raise _refusal(f"{offer.reference} was not taken in", RULES["MR202"].found(message)) from None
+    return tuple(made)
 
 
 def _refusal(what: str, *findings: Finding) -> RefusedError:
@@ -275,6 +321,7 @@ class _Settlement:
     manifest: Manifest | None = None
     size_bytes: int = 0
     verdict: Verdict | None = None
+    bundles: tuple[IndexedBundle, ...] = ()
 
     def admit(self, transaction: Transaction) -> Received:
         """Index the version and mark it; it may have come by another way meanwhile."""
@@ -288,8 +335,10 @@ class _Settlement:
         return self.mark(transaction) if is_there else None
 
     def mark(self, transaction: Transaction) -> Received:
-        """Withdraw the version if it is so there, and move its aliases if that is asked for."""
+        """Withdraw the version if it is so there, list its signatures, and move its aliases if that is asked for."""
         offer, is_withdrawn = self.offer, False
+        if self.bundles:
+            transaction.add_bundles(offer.model, offer.digest, self.bundles)
         if offer.withdrawn_at is not None and offer.withdrawn_reason is not None:
             is_withdrawn = transaction.keep_withdrawn(
                 offer.model, offer.version, offer.withdrawn_reason, offer.withdrawn_at

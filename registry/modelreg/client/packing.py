@@ -27,6 +27,7 @@ from modelreg.archive import (
     members,
     read_archive,
 )
+from modelreg.client.bundles import read_bundles
 from modelreg.client.checks import accepted, refuse
 from modelreg.client.fetch import check_bytes
 from modelreg.client.golden import fetch_golden
@@ -38,16 +39,22 @@ from modelreg.digest.streams import Descriptor, Progress, Writer
 from modelreg.errors import BlobMissingError, ConflictError, DocumentError, NotFoundError, StoreError, UsageError
 from modelreg.files import fsync_folder, in_order, large_sink, reason_of
 from modelreg.findings import Verdict
-from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest
+from modelreg.manifest import BUNDLES_MAX, GOLDEN_PATH, IndexEntry, Manifest
 from modelreg.rules import RULES
 from modelreg.store.base import Store
-from modelreg.verify import Judgement, missing_file, wrong_size
+from modelreg.verify import Judgement, KeptBundle, missing_file, wrong_size
 
 
 def offer_of(entry: IndexEntry) -> Offer:
     """A version as its own registry offers it."""
     return Offer(
-        entry.model, entry.version, entry.digest, entry.withdrawn_at, entry.withdrawn_reason, tuple(entry.aliases)
+        entry.model,
+        entry.version,
+        entry.digest,
+        entry.withdrawn_at,
+        entry.withdrawn_reason,
+        tuple(entry.aliases),
+        entry.bundles[:BUNDLES_MAX],
     )
 
 
@@ -68,6 +75,8 @@ class Packing:
         self._manifests = {entry.digest: entry for entry in self.entries}
         self._places: dict[str, tuple[IndexEntry, str]] = {}
         """Every other blob, by SHA-256, with the first version and path that need it."""
+        self._signatures: dict[str, IndexEntry] = {}
+        """Every bundle, by SHA-256, with the version that it signs."""
         sizes: dict[str, int] = {}
         first: list[ArchivedBlob] = []
         for entry in self.entries:
@@ -77,6 +86,10 @@ class Packing:
                 if file.sha256 not in self._manifests:
                     self._places.setdefault(file.sha256, (entry, file.path))
                     sizes[file.sha256] = file.size_bytes
+            for bundle in self._bundles(entry, data):
+                if bundle.listed.sha256 not in self._places:
+                    self._signatures[bundle.listed.sha256] = entry
+                    sizes[bundle.listed.sha256] = len(bundle.data or b"")
         rest = [ArchivedBlob(sha256, sizes[sha256]) for sha256 in sorted(sizes)]
         self._index = ArchiveIndex(tuple(map(offer_of, self.entries)), (*first, *rest))
         self._head = self._index.to_bytes()
@@ -84,6 +97,16 @@ class Packing:
     def _believed(self, entry: IndexEntry) -> tuple[Manifest, bytes]:
         judgement = self._judge(entry)
         return accepted(judgement, f"{entry.model}:{entry.version} was not exported"), judgement.manifest_bytes
+
+    def _bundles(self, entry: IndexEntry, manifest: bytes) -> tuple[KeptBundle, ...]:
+        """The version's signatures, whole; raises ``RefusedError``."""
+        found = read_bundles(self._store, entry.bundles, manifest)
+        for bundle in found:
+            if bundle.data is None or sha256_hex(bundle.data) != bundle.listed.sha256:
+                message = f"the signature {bundle.listed.sha256} is missing, or is not what was written"
+                broken = RULES["MR202"].found(message, fix="modelreg fsck --repair --from PLACE")
+                refuse(Verdict((broken,)), f"{entry.model}:{entry.version} was not exported")
+        return found
 
     def described(self, path: str, *, dry_run: bool) -> Exported:
         """What the archive at ``path`` is."""
@@ -102,11 +125,18 @@ class Packing:
             elif sha256 in self._manifests:
                 _, data = self._believed(self._manifests[sha256])
                 sink.write_from(memoryview(data), member.offset)
+            elif sha256 in self._signatures and sha256 not in self._places:
+                sink.write_from(memoryview(self._bundle(sha256)), member.offset)
             else:
                 self._write_blob(sha256, _From(sink, member.offset), progress)
             sink.write_from(memoryview(bytes(member.padding_size_bytes)), member.offset + member.size_bytes)
             end = member.end
         sink.write_from(memoryview(END), end)
+
+    def _bundle(self, sha256: str) -> bytes:
+        entry = self._signatures[sha256]
+        _, data = self._believed(entry)
+        return next(bundle.data or b"" for bundle in self._bundles(entry, data) if bundle.listed.sha256 == sha256)
 
     def _write_blob(self, sha256: str, sink: Writer, progress: Progress | None) -> None:
         version, path = self._places[sha256]
@@ -261,7 +291,10 @@ class ArchiveSource:
                 raise DocumentError(
                     f"blob sha256:{sha256} is {found[sha256]:,} bytes long in the archive, {size_bytes:,} in a manifest"
                 )
-        foreign = found.keys() - wanted.keys() - manifests
+        signatures = {bundle.sha256 for offer in self.offers for bundle in offer.bundles}
+        if lacking := signatures - found.keys():
+            raise DocumentError(f"the archive lacks blob sha256:{min(lacking)}, a signature of a version in it")
+        foreign = found.keys() - wanted.keys() - manifests - signatures
         if foreign:
             raise DocumentError(f"the archive holds blob sha256:{min(foreign)}, which no manifest in it names")
 

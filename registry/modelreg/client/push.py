@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelreg.artifact import SourceFile, open_artifact
 from modelreg.client.claim import Claim, utc_now
@@ -39,6 +40,9 @@ from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.rules import Policy, judge
 from modelreg.store.base import StagedBlob, Store
 
+if TYPE_CHECKING:
+    from modelreg.trust.signer import Signer
+
 CURRENT = "current"
 
 
@@ -57,6 +61,7 @@ class PushRequest:
     golden: GoldenRequest | None = None
     inspector: Inspector | None = None
     once: bool = False
+    signer: Signer | None = None
 
 
 def rehearse(request: PushRequest, progress: Progress | None) -> Pushed:
@@ -207,8 +212,10 @@ class _Commit:
         before = self._same_push(transaction, version - 1, previous)
         self.found_there, self._last = before is not None, None
         if before is not None and previous is not None:
+            found, data = before
+            self._sign(transaction, found, data)
             self._move_aliases(transaction, version - 1)
-            return before, previous
+            return found, previous
         manifest = self._manifest(version, previous)
         data = manifest.to_bytes()
         digest = manifest_digest(data)
@@ -216,23 +223,39 @@ class _Commit:
         self._last = manifest, digest
         self._store.put(data, owner=self._claim.owner)
         transaction.add(manifest, digest)
+        self._sign(transaction, manifest, data)
         self._move_aliases(transaction, version)
         return manifest, digest
+
+    def _sign(self, transaction: Transaction, manifest: Manifest, data: bytes) -> None:
+        """Sign in the transaction that makes the version visible, since its number is known only there."""
+        if self._request.signer is None:
+            return
+        from modelreg.client.signing import make_bundles
+
+        made = make_bundles(manifest, data, self._request.signer)
+        for bundle in made:
+            transaction.require_not_condemned(bundle.indexed.sha256)
+            self._store.put(bundle.data, owner=self._claim.owner)
+        transaction.add_bundles(manifest.model, manifest_digest(data), [bundle.indexed for bundle in made])
 
     def _move_aliases(self, transaction: Transaction, version: int) -> None:
         for alias in self._request.aliases:
             transaction.move_alias(self._request.model, alias, version, utc_now())
 
-    def _same_push(self, transaction: Transaction, version: int, digest: str | None) -> Manifest | None:
+    def _same_push(self, transaction: Transaction, version: int, digest: str | None) -> tuple[Manifest, bytes] | None:
         """With ``once``, the newest version if it is what is being pushed: a push that was made before is found."""
         if not self._request.once or digest is None or not transaction.is_offered(self._request.model, version):
             return None
         with contextlib.suppress(BlobMissingError, DocumentError):  # what cannot be read is not what is pushed
-            before = parse_manifest(self._store.read(digest, DOCUMENT_SIZE_BYTES_MAX))
+            data = self._store.read(digest, DOCUMENT_SIZE_BYTES_MAX)
+            if manifest_digest(data) != digest:
+                return None
+            before = parse_manifest(data)
             golden = self._content.golden.golden if self._content.golden else None
             theirs = (before.files, dict(before.metadata), before.golden and before.golden.sha256)
             ours = (self._entries, dict(self._request.metadata), golden and golden.sha256)
-            return before if theirs == ours else None
+            return (before, data) if theirs == ours else None
         return None
 
     def _written(self, transaction: Transaction) -> tuple[Manifest, str] | None:
@@ -301,6 +324,7 @@ def _result(
         semantic_digest=content.facts.semantic_digest,
         same_model_as=same_model_as,
         already_there=already_there,
+        signed_by=request.signer.public.id if request.signer and manifest else None,
     )
 
 

@@ -83,13 +83,13 @@ def _reason(error: StoreError) -> str:
 
 
 def _read(blob: BlobReader, need: Need, progress: Progress | None) -> tuple[ProblemKind, str] | None:
-    if blob.size_bytes != need.size_bytes:
+    if need.size_bytes not in (None, blob.size_bytes):
         return ProblemKind.WRONG_SIZE, f"has {blob.size_bytes:,} bytes of {need.size_bytes:,}"
     try:
         with in_order(blob, blob.size_bytes) as reader:
             actual = ingest(reader, blob.size_bytes, progress=progress)
     except SizeChangedError as error:
-        return ProblemKind.WRONG_SIZE, f"ends or goes on at byte {error.size_bytes:,}, {need.size_bytes:,} were pushed"
+        return ProblemKind.WRONG_SIZE, f"ends or goes on at byte {error.size_bytes:,}, {blob.size_bytes:,} were pushed"
     if actual.sha256 != need.sha256:
         return ProblemKind.CHANGED_BLOB, f"is not what was pushed: {_where(actual, need.digest)}"
     return _read_chunks(blob, actual, need.digest)

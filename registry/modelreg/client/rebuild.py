@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelreg.client.care import Loss, LossKind, Rebuilt
+from modelreg.client.found_bundles import find_bundles
 from modelreg.client.lineage import Candidate, Lineage, decide
 from modelreg.client.manifests import FoundManifest, find_manifests
 from modelreg.client.stores import open_store
 from modelreg.digest.streams import begin_phase
 from modelreg.errors import BlobMissingError, ConflictError, UsageError
-from modelreg.manifest import IndexEntry, Manifest
+from modelreg.manifest import IndexedBundle, IndexEntry, Manifest
 from modelreg.store.base import BlobInfo, Store
 
 if TYPE_CHECKING:
@@ -90,11 +91,12 @@ def _listed(index: Index) -> Mapping[str, dict[int, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Surveyed:
-    """What the store holds: its blobs, and the manifests among them by model."""
+    """What the store holds: its blobs, the manifests among them by model, and signatures by the manifest's digest."""
 
     blobs: Mapping[str, BlobInfo]
     candidates: Mapping[str, list[Candidate]]
     losses: tuple[Loss, ...]
+    bundles: Mapping[str, tuple[IndexedBundle, ...]]
 
     @property
     def manifests(self) -> int:
@@ -149,7 +151,8 @@ class _Rebuilding:
         by_model: dict[str, list[Candidate]] = {}
         for one in candidates:
             by_model.setdefault(one.entry.model, []).append(replace(one, is_file=one.entry.digest in files))
-        return _Surveyed(blobs, by_model, tuple(one for one in found if isinstance(one, Loss)))
+        bundles = find_bundles(self._store, blobs, candidates)
+        return _Surveyed(blobs, by_model, tuple(one for one in found if isinstance(one, Loss)), bundles)
 
     def _require_taken(self, candidates: list[Candidate]) -> None:
         unknown = sorted(self._taken - {one.entry.digest for one in candidates})
@@ -176,6 +179,9 @@ class _Rebuilding:
             if lineage.chosen:
                 transaction.next_version(model)  # makes the model's row
                 transaction.add_rows(model, [one.rows for one in reversed(lineage.chosen)])
+            for one in lineage.chosen:
+                if one.entry.digest in surveyed.bundles:
+                    transaction.add_bundles(model, one.entry.digest, surveyed.bundles[one.entry.digest])
         told = self._told(surveyed, lineages)
         if told.registry is not None:
             transaction.set_registry_id(told.registry, now)

@@ -17,7 +17,7 @@ from modelreg.client.folder import replay_staged
 from modelreg.client.fsck import check
 from modelreg.client.golden import GoldenRequest, fetch_golden
 from modelreg.client.heal import heal, rehearse_healing
-from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
+from modelreg.client.marks import Marks
 from modelreg.client.placement import check_destination, place, resumable_folder, staging_folder
 from modelreg.client.push import PushRequest, default_name, push, rehearse
 from modelreg.client.replay import (
@@ -28,7 +28,7 @@ from modelreg.client.replay import (
     require_replayable,
     run_golden,
 )
-from modelreg.client.results import AliasMoved, Pulled, Pushed, Swept, Verified, Version, Withdrawn
+from modelreg.client.results import Pulled, Pushed, Swept, Verified, Version
 from modelreg.client.stores import open_store_of
 from modelreg.client.sweep import preview, require_no_manifest, sweep
 from modelreg.client.travel import Travel
@@ -41,8 +41,8 @@ from modelreg.environment import resolve_target
 from modelreg.errors import DocumentError, UsageError
 from modelreg.facets import VersionFilter
 from modelreg.inspect import Inspector
-from modelreg.manifest import GOLDEN_PATH, WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry, Manifest, check_metadata
-from modelreg.refs import parse_alias, parse_name, parse_place, parse_reference
+from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, check_metadata
+from modelreg.refs import parse_alias, parse_name, parse_place
 from modelreg.replay import private_folder
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
@@ -50,11 +50,12 @@ from modelreg.verify import Judgement, verify
 
 if TYPE_CHECKING:
     from modelreg.db.session import Session
+    from modelreg.trust.signer import Signer
 
 TOOL = f"modelreg {__version__}"
 
 
-class Registry(Travel):
+class Registry(Marks, Travel):
     """A registry of models: a database that lists them and a store that holds their bytes.
 
     Open one with ``Registry.open``; it can be used as a context manager.  Every method that takes a ``reference``
@@ -126,6 +127,7 @@ class Registry(Travel):
         allow: Iterable[str] = (),
         golden: int | GoldenRequest | None = None,
         once: bool = False,
+        signer: Signer | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
         inspector: Inspector | None = None,
@@ -136,8 +138,10 @@ class Registry(Travel):
         requirements text.  ``golden`` samples are predicted by a child's Keras and kept, to be computed again by
         ``replay``: this runs the model, so its bytecode must be allowed (``MR301``); raises ``LoadError`` where that
         cannot be done.  With ``once`` a newest version of the same files and metadata is the answer, and no other is
-        made: for a retry.  With ``dry_run`` everything is found out and nothing is written.  ``inspector`` is a reader
-        that was started earlier, so that its start overlaps with other work; it stays the caller's.
+        made: for a retry.  ``signer`` signs in the transaction that makes the version, so that nobody sees it unsigned;
+        where it cannot, ``SigningError`` is raised and nothing is pushed.  With ``dry_run`` everything is found out and
+        nothing is written.  ``inspector`` is a reader that was started earlier, so that its start overlaps with other
+        work; it stays the caller's.
         """
         if not os.fspath(path):
             raise UsageError("the path of what to push is empty", hint="modelreg push model.h5")
@@ -159,6 +163,7 @@ class Registry(Travel):
             golden=GoldenRequest(golden) if isinstance(golden, int) else golden,
             inspector=inspector,
             once=once,
+            signer=signer,
         )
         if dry_run:
             return rehearse(request, progress)
@@ -211,6 +216,7 @@ class Registry(Travel):
             verdict=verdict,
             dry_run=dry_run,
             replayed=run,
+            signed_by=judgement.signed_by,
         )
 
     def _require_same_state(self, entry: IndexEntry, purpose: Purpose, checks: Checks) -> None:
@@ -227,7 +233,7 @@ class Registry(Travel):
         manifest = self.fetch(judgement, folder, full=full, progress=progress)
         golden, findings = fetch_golden(self.store, manifest)
         accepted_bytes(judgement.verdict, findings, f"{manifest.model}:{manifest.version} was not pulled")
-        write_side_folder(folder, judgement.manifest_bytes, golden)
+        write_side_folder(folder, judgement.manifest_bytes, golden, judgement.bundles)
         return manifest
 
     def fetch(
@@ -268,7 +274,9 @@ class Registry(Travel):
                 self._fetch_with_golden(judgement, folder)
                 run, findings = replay_if_allowed(folder, manifest, folder / GOLDEN_PATH, policy, replay)
             verdict = accepted_bytes(verdict, findings, f"{name} is refused")
-        return Verified(entry.model, entry.version, entry.digest, manifest.size_bytes, full, verdict, run)
+        return Verified(
+            entry.model, entry.version, entry.digest, manifest.size_bytes, full, verdict, run, judgement.signed_by
+        )
 
     def replay(
         self,
@@ -320,10 +328,6 @@ class Registry(Travel):
         """The names of all models that start with ``prefix``."""
         return self._index.names(prefix)
 
-    def resolve(self, reference: str) -> IndexEntry:
-        """The one version that ``reference`` names."""
-        return self._index.resolve(parse_reference(reference))
-
     def show(self, reference: str, **checks: Unpack[Checks]) -> Version:
         """Everything about a version, and what a pull of it would find; refuses only a manifest that lies."""
         entry, judgement = self.judge(reference, Purpose.PULL, **checks)
@@ -346,24 +350,6 @@ class Registry(Travel):
     def _stored(self, reference: str) -> StoredVersion:
         version = self.show(reference, target="none")
         return StoredVersion(version.reference, version.entry.digest, version.manifest, self.store)
-
-    def alias(self, reference: str, alias: str, *, expect: Expected = None) -> AliasMoved:
-        """Point ``alias`` at the version that ``reference`` names.
-
-        With ``expect`` only if it points at that version now, or with ``"none"`` only if there is no such alias; raises
-        ``ConflictError`` that says what was found otherwise.
-        """
-        return move_alias(self._index, self.resolve(reference), parse_alias(alias), expect)
-
-    def delete_alias(self, model: str, alias: str, *, expect: Expected = None) -> AliasMoved:
-        """Remove ``alias`` from ``model``; with ``expect`` only if it points at that version now."""
-        return delete_alias(self._index, parse_name(model), parse_alias(alias), expect)
-
-    def withdraw(self, reference: str, reason: str) -> Withdrawn:
-        """Refuse a version from now on; its bytes and its number stay."""
-        if not reason.strip() or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
-            raise UsageError(f"a withdrawal needs a reason of 1 to {WITHDRAWAL_REASON_LENGTH_MAX:,} characters")
-        return withdraw(self._index, self.resolve(reference), reason)
 
     def gc(self, *, dry_run: bool = False, even_if_empty: bool = False) -> Swept:
         """Remove blobs that no version and no running push needs, and leftovers of pushes that died.
@@ -397,4 +383,4 @@ class Registry(Travel):
         policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
         target = target_of(checks.get("target"), self.settings)
         entry = self.resolve(reference)
-        return entry, verify(evidence_of(self.store, entry), policy, target)
+        return entry, verify(evidence_of(self.store, entry, self.settings), policy, target)

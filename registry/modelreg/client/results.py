@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelreg.findings import Verdict
-from modelreg.manifest import Golden, IndexEntry, Manifest
+from modelreg.manifest import Golden, IndexedBundle, IndexEntry, Manifest
 
 if TYPE_CHECKING:
     from modelreg.replay import PredictionRun
@@ -20,7 +20,8 @@ class Pushed:
     """A push that was committed, or with ``dry_run`` would have been (then ``version`` and ``digest`` are ``None``).
 
     ``same_model_as`` is the version before, if it holds the same weights and architecture.  ``already_there``: with
-    ``once`` nothing was pushed, since ``version`` is the same push, made before.
+    ``once`` nothing was pushed, since ``version`` is the same push, made before.  ``signed_by`` is the id of the key
+    that signed it.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Pushed:
     semantic_digest: str | None = None
     same_model_as: str | None = None
     already_there: bool = False
+    signed_by: str | None = None
 
     @property
     def reference(self) -> str:
@@ -43,8 +45,23 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """A version and the bundles that the key with the id ``key_id`` made over it."""
+
+    model: str
+    version: int
+    digest: str
+    key_id: str
+    bundles: tuple[IndexedBundle, ...]
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pulled:
-    """A pull whose bytes are in ``folder``, every chunk verified."""
+    """A pull whose bytes are in ``folder``, every chunk verified; ``signed_by`` are the ids of trusted keys."""
 
     model: str
     version: int
@@ -55,6 +72,7 @@ class Pulled:
     verdict: Verdict
     dry_run: bool = False
     replayed: PredictionRun | None = None
+    signed_by: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -63,7 +81,10 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A check of a version in the store, or of a pulled folder; ``full`` tells whether the SHA-256 was checked too."""
+    """A check of a version in the store, or of a pulled folder; ``full`` tells whether the SHA-256 was checked too.
+
+    ``signed_by`` are the ids of the trusted keys that signed it.
+    """
 
     model: str | None
     version: int | None
@@ -72,6 +93,7 @@ class Verified:
     full: bool
     verdict: Verdict
     replayed: PredictionRun | None = None
+    signed_by: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str | None:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from modelreg.db import postgresql
 from modelreg.db.rows import FacetRow, IndexedFacets
-from modelreg.db.schema import aliases, facets, files, models, registry, versions, without_facets
+from modelreg.db.schema import aliases, bundles, facets, files, models, registry, versions, without_facets
 from modelreg.db.search import find
 from modelreg.db.session import ATTEMPTS, Session, pause
 from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError, ConnectionLostError, NotFoundError, UnreachableError
 from modelreg.facets import VersionFilter
-from modelreg.manifest import IndexedFile, IndexEntry
+from modelreg.manifest import IndexedBundle, IndexedFile, IndexEntry
 from modelreg.refs import Reference
 
 T = TypeVar("T")
@@ -189,6 +190,7 @@ class Index:
             versions: versions.c.model_id.not_in(sa.select(models.c.id)),
             files: files.c.version_id.not_in(sa.select(versions.c.id)),
             aliases: aliases.c.model_id.not_in(sa.select(models.c.id)),
+            bundles: bundles.c.version_id.not_in(sa.select(versions.c.id)),
             facets: facets.c.version_id.not_in(sa.select(versions.c.id)),
             without_facets: without_facets.c.version_id.not_in(sa.select(versions.c.id)),
         }
@@ -208,7 +210,7 @@ class Index:
             return tuple(connection.execute(query).scalars())
 
     def referenced(self) -> frozenset[str]:
-        """Every blob that some version needs: its manifest and its files."""
+        """Every blob that some version needs: its manifest, its files and its signatures."""
         with self._session.reading() as connection:
             return referenced_blobs(connection)
 
@@ -271,7 +273,8 @@ def no_model(name: str) -> NotFoundError:
 
 def referenced_blobs(connection: sa.Connection) -> frozenset[str]:
     """Every blob that some version needs, as a transaction sees it."""
-    return frozenset(connection.execute(sa.union(sa.select(versions.c.digest), sa.select(files.c.sha256))).scalars())
+    needed = (versions.c.digest, files.c.sha256, bundles.c.sha256)
+    return frozenset(connection.execute(sa.union(*map(sa.select, needed))).scalars())
 
 
 _IDS_MAX = 500
@@ -279,13 +282,13 @@ _IDS_MAX = 500
 
 
 def _complete(connection: sa.Connection, rows: Sequence[sa.RowMapping]) -> tuple[IndexEntry, ...]:
-    """The rows of versions with their files and aliases."""
+    """The rows of versions with their files, aliases and signatures."""
     found: list[IndexEntry] = []
     for begin in range(0, len(rows), _IDS_MAX):
         page = rows[begin : begin + _IDS_MAX]
         ids = [row["id"] for row in page]
-        aliased, filed = _aliases(connection, ids), _files(connection, ids)
-        found += [_record(row, aliased, filed) for row in page]
+        details = _Details(_aliases(connection, ids), _files(connection, ids), _bundles(connection, ids))
+        found += [details.record(row) for row in page]
     return tuple(found)
 
 
@@ -305,6 +308,28 @@ def _files(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[Inde
     return found
 
 
-def _record(row: sa.RowMapping, aliased: dict[int, list[str]], filed: dict[int, list[IndexedFile]]) -> IndexEntry:
-    values = {key: value for key, value in row.items() if key != "id"}
-    return IndexEntry(**values, aliases=tuple(aliased.get(row["id"], ())), files=tuple(filed.get(row["id"], ())))
+def _bundles(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[IndexedBundle]]:
+    query = sa.select(bundles).where(bundles.c.version_id.in_(ids)).order_by(bundles.c.version_id, bundles.c.sha256)
+    found: dict[int, list[IndexedBundle]] = {}
+    for row in connection.execute(query):
+        bundle = IndexedBundle(row.sha256, row.kind, row.key_id)
+        found.setdefault(row.version_id, []).append(bundle)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """What other tables hold of some versions, by their ids."""
+
+    aliases: Mapping[int, Sequence[str]]
+    files: Mapping[int, Sequence[IndexedFile]]
+    bundles: Mapping[int, Sequence[IndexedBundle]]
+
+    def record(self, row: sa.RowMapping) -> IndexEntry:
+        values = {key: value for key, value in row.items() if key != "id"}
+        return IndexEntry(
+            **values,
+            aliases=tuple(self.aliases.get(row["id"], ())),
+            files=tuple(self.files.get(row["id"], ())),
+            bundles=tuple(self.bundles.get(row["id"], ())),
+        )

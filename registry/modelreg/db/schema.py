@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The head of ``modelreg_migrations``; a test holds the two together."""
 REVISION_TABLE = "modelreg_revision"
 """Our own name, so that a database shared with another alembic user keeps both histories."""
@@ -95,6 +95,17 @@ aliases = Table(
     Column("version_id", ForeignKey("versions.id"), nullable=False),
     Column("moved_at", String(20), nullable=False),
     Index(None, "version_id"),
+)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True, comment="of the bundle's exact bytes, a blob"),
+    Column("kind", String(16), nullable=False, comment="what was signed: manifest or oms"),
+    Column("key_id", String(64), comment="who signed, to be shown; the bundle itself decides"),
+    CheckConstraint("kind IN ('manifest', 'oms')", name="kind_known"),
+    Index(None, "sha256"),
 )
 
 facets = Table(

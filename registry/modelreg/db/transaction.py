@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.rows import VersionRows, insert_rows, rows_of
-from modelreg.db.schema import aliases, condemned, leases, models, registry, versions, without_facets
+from modelreg.db.schema import aliases, bundles, condemned, leases, models, registry, versions, without_facets
 from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
-from modelreg.manifest import Manifest
+from modelreg.manifest import IndexedBundle, Manifest
 
 
 def require_history(manifest: Manifest, digest: str, found: Mapping[int, str]) -> None:
@@ -93,6 +93,36 @@ class Transaction:
     def add_rows(self, model: str, rows: Sequence[VersionRows]) -> None:
         """Index versions of ``model``, whose row is there."""
         insert_rows(self._connection, self._model_id(model), rows)
+
+    def add_bundles(self, model: str, digest: str, signatures: Iterable[IndexedBundle]) -> None:
+        """Index signatures of the version of ``model`` with that digest; those that are there stay as they are.
+
+        Raises ``NotFoundError`` for a version that is not there.
+        """
+        found = sa.select(versions.c.id).where(
+            versions.c.model_id == self._model_id(model), versions.c.digest == digest
+        )
+        version_id = self._connection.execute(found).scalar()
+        if version_id is None:
+            raise NotFoundError(f"{model!r} has no version sha256:{digest}", hint=f"modelreg list {model}")
+        there = self._bundles_of(version_id)
+        rows = [
+            {"version_id": version_id, "sha256": each.sha256, "kind": each.kind, "key_id": each.key_id}
+            for each in signatures
+            if each.sha256 not in there
+        ]
+        if rows:
+            self._connection.execute(bundles.insert(), rows)
+
+    def has_bundles(self, digest: str, signatures: Iterable[IndexedBundle]) -> bool:
+        """Whether all those signatures of the version with that digest are there."""
+        version_id = self._connection.execute(sa.select(versions.c.id).where(versions.c.digest == digest)).scalar()
+        return version_id is not None and {each.sha256 for each in signatures} <= self._bundles_of(version_id)
+
+    def _bundles_of(self, version_id: int) -> set[str]:
+        return set(
+            self._connection.execute(sa.select(bundles.c.sha256).where(bundles.c.version_id == version_id)).scalars()
+        )
 
     def add_facets(self, version_id: int, manifest: Manifest, digest: str) -> None:
         """Index what a version of old is found by, unless somebody else just did."""

@@ -34,7 +34,22 @@ class Distrust(enum.StrEnum):
     TOO_FEW = "too-few"
     OUTSIDE_WINDOW = "outside-window"
 
+    @property
+    def rule(self) -> str:
+        """The id of the rule whose finding this is."""
+        return _RULES[self]
 
+
+_RULES = {
+    Distrust.MISSING: "MR201",
+    Distrust.INVALID: "MR202",
+    Distrust.FOREIGN: "MR203",
+    Distrust.REVOKED: "MR204",
+    Distrust.WRONG_PATTERN: "MR205",
+    Distrust.UNCOVERED: "MR205",
+    Distrust.TOO_FEW: "MR206",
+    Distrust.OUTSIDE_WINDOW: "MR207",
+}
 _GRAVE = (Distrust.INVALID, Distrust.REVOKED)
 """What only tampering or a thief brings about: refused also where the store only warns."""
 

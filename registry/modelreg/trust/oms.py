@@ -25,7 +25,8 @@ from modelreg.trust.signer import Signer, signed
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 BUNDLE_SIZE_BYTES_MAX = ENVELOPE_SIZE_BYTES_MAX
-_KINDS = (Algorithm.ECDSA_P256, Algorithm.ECDSA_P384, Algorithm.ECDSA_P521)
+KINDS = (Algorithm.ECDSA_P256, Algorithm.ECDSA_P384, Algorithm.ECDSA_P521)
+"""The keys that the specification knows."""
 _WHAT = "the OpenSSF Model Signing bundle"
 
 
@@ -107,7 +108,7 @@ class Bundle:
     def _is_by(self, key: PublicKey) -> bool:
         (signature,) = self.envelope.signatures
         message = pae(self.envelope.payload_type, self.envelope.payload)
-        return key.algorithm in _KINDS and key.verify(signature.sig, message)
+        return key.algorithm in KINDS and key.verify(signature.sig, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,9 @@ def sign(statement: Statement, signer: Signer, *, chain: Iterable[bytes] = ()) -
     Raises ``SigningError`` where the signer cannot sign, and ``DocumentError`` for a key that the specification does
     not know or a chain that is another key's.
     """
-    if signer.public.algorithm not in _KINDS:
+    if signer.public.algorithm not in KINDS:
         raise DocumentError(
-            f"OpenSSF Model Signing knows no {signer.public.algorithm} keys: it takes " + ", ".join(_KINDS),
+            f"OpenSSF Model Signing knows no {signer.public.algorithm} keys: it takes " + ", ".join(KINDS),
             hint="modelreg key generate --algorithm ecdsa-p256",
         )
     certificates = tuple(chain)

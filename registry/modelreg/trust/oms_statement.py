@@ -149,8 +149,10 @@ def root_digest(digests: Iterable[str]) -> str:
     return whole.hexdigest()
 
 
-def statement_of(files: Iterable[tuple[str, str]], *, name: str) -> Statement:
+def statement_of(files: Iterable[tuple[str, str]], *, name: str, ignore_paths: tuple[str, ...] = ()) -> Statement:
     """The statement over ``files``, pairs of relative path and SHA-256, in code point order.
+
+    The public tool passes over ``ignore_paths`` when it verifies.
 
     Raises ``DocumentError`` for no files, a path that stands twice, or one that JSON would not keep as it is.
     """
@@ -162,7 +164,7 @@ def statement_of(files: Iterable[tuple[str, str]], *, name: str) -> Statement:
     for resource in resources:
         _check_resource(resource)
     root = root_digest(resource.digest for resource in resources)
-    return Statement(name, root, resources, Serialization("files", "sha256", allow_symlinks=False))
+    return Statement(name, root, resources, Serialization("files", "sha256", False, ignore_paths))
 
 
 class Flaw(enum.StrEnum):

@@ -14,7 +14,7 @@ from tests.phases import Phases
 
 from modelreg import Problem, ProblemKind, Registry, UsageError
 from modelreg.digest import sha256_hex
-from modelreg.manifest import ArraySpec, Golden
+from modelreg.manifest import ArraySpec, Golden, IndexedBundle
 
 pytestmark = pytest.mark.slow
 
@@ -347,3 +347,28 @@ def test_a_place_that_is_no_source_is_a_usage_error(filled: Registry, tmp_path: 
         with pytest.raises(UsageError, match="neither a store nor a folder"):
             filled.heal(filled.fsck(), [str(place)])
     assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_signature_that_is_damaged_is_named_kept_by_a_sweep_and_mended(
+    filled: Registry, damage: str, tmp_path: Path
+) -> None:
+    """Claim: the blob of a bundle is needed as a file is, though only its digest is known of it."""
+    entry, data = filled.resolve("model0:2"), b"a bundle's bytes"
+    signature = IndexedBundle(filled.store.put(data), "manifest", "a" * 64)
+    with filled._index.transaction() as transaction:
+        transaction.add_bundles(entry.model, entry.digest, [signature])
+    assert filled.fsck(share=1.0).problems == ()
+    assert filled.gc().blobs == ()
+    copied_store(filled, tmp_path / "second")
+    if damage == "missing":
+        blob_path(filled, signature.sha256).unlink()
+    else:
+        overwrite(filled, signature.sha256, flipped(data, 3))
+    checked = filled.fsck(share=1.0)
+    (problem,) = checked.problems
+    assert problem.kind is (ProblemKind.MISSING_BLOB if damage == "missing" else ProblemKind.CHANGED_BLOB)
+    assert problem.message.startswith(f"blob sha256:{signature.sha256} of model0:2 (a signature) is ")
+    filled.heal(checked, [str(tmp_path / "second")])
+    assert filled.fsck(share=1.0).problems == ()
+    assert filled.store.read(signature.sha256, 100) == data

@@ -67,60 +67,69 @@ def only(found: TrustDecision) -> Doubt:
 
 
 @pytest.mark.parametrize(
-    ("found", "kind", "key", "message"),
+    ("found", "kind", "rule", "key", "message"),
     [
-        (asked("fraud"), Distrust.MISSING, None, "fraud has no signature; the role * asks for 1"),
+        (asked("fraud"), Distrust.MISSING, "MR201", None, "fraud has no signature; the role * asks for 1"),
         (
             asked("team/prod", at=None),
             Distrust.MISSING,
+            "MR201",
             None,
             "team/prod has no signature; the role team/prod asks for 2",
         ),
         (
             asked("fraud", document=store()),
             Distrust.MISSING,
+            "MR201",
             None,
             "fraud has no signature; no role of the trust store is about it",
         ),
         (
             asked("fraud", unverified=[IDS["ada"]]),
             Distrust.INVALID,
+            "MR202",
             IDS["ada"],
             f"a signature on fraud names {label('ada')} and is not by that key: it, or what it signs, was changed",
         ),
         (
             asked("fraud", STRANGER),
             Distrust.FOREIGN,
+            "MR203",
             STRANGER,
             "fraud is signed by the key ffffffffffff, which the trust store does not know",
         ),
         (
             asked("fraud", unverified=[STRANGER]),
             Distrust.FOREIGN,
+            "MR203",
             STRANGER,
             "fraud is signed by the key ffffffffffff, which the trust store does not know",
         ),
         (
             asked("fraud", unverified=[""]),
             Distrust.FOREIGN,
+            "MR203",
             "",
             "fraud is signed by a key that gives no id, which the trust store does not know",
         ),
         (
             asked("fraud", unverified=["\x1b[1m" + "x" * 99]),
             Distrust.FOREIGN,
+            "MR203",
             "\x1b[1m" + "x" * 99,
             f"fraud is signed by a key that calls itself '\\x1b[1m{'x' * 36}', which the trust store does not know",
         ),
         (
             asked("fraud", "gil", at=50),
             Distrust.REVOKED,
+            "MR204",
             IDS["gil"],
             f"fraud is signed by {label('gil')}, revoked from log index 50 on, and this version has 50: left the team",
         ),
         (
             asked("fraud", "gil", at=None),
             Distrust.REVOKED,
+            "MR204",
             IDS["gil"],
             (
                 f"fraud is signed by {label('gil')}, revoked from log index 50 on, and nothing proves that this version is "
@@ -130,18 +139,21 @@ def only(found: TrustDecision) -> Doubt:
         (
             asked("fraud", "hal", at=0),
             Distrust.REVOKED,
+            "MR204",
             IDS["hal"],
             f"fraud is signed by {label('hal')}, whose key is compromised: laptop stolen",
         ),
         (
             asked("fraud", "gil", at=49),
             Distrust.WRONG_PATTERN,
+            "MR205",
             IDS["gil"],
             f"{label('gil')} may not sign fraud: the role * is that of {label('ada')}",
         ),
         (
             asked("team/x", "ada"),
             Distrust.WRONG_PATTERN,
+            "MR205",
             IDS["ada"],
             f"{label('ada')} may not sign team/x: the role team/** is that of "
             + ", ".join(STORE.label(key) for key in sorted(ids("bob", "cyd"))),
@@ -149,18 +161,21 @@ def only(found: TrustDecision) -> Doubt:
         (
             asked("fraud", "ada", document=store()),
             Distrust.UNCOVERED,
+            "MR205",
             IDS["ada"],
             f"fraud is signed by {label('ada')}, and no role of the trust store is about fraud",
         ),
         (
             asked("team/x", "cyd"),
             Distrust.TOO_FEW,
+            "MR206",
             None,
             f"team/x needs 2 signatures under the role team/** and has 1: {label('cyd')}",
         ),
         (
             asked("team/prod", "dan", at=100),
             Distrust.OUTSIDE_WINDOW,
+            "MR207",
             IDS["dan"],
             (
                 f"{label('dan')} may sign team/prod under the role team/prod at the log indices 0 to 99, and this version "
@@ -170,6 +185,7 @@ def only(found: TrustDecision) -> Doubt:
         (
             asked("team/prod", "dan", at=None),
             Distrust.OUTSIDE_WINDOW,
+            "MR207",
             IDS["dan"],
             (
                 f"{label('dan')} may sign team/prod under the role team/prod at the log indices 0 to 99, and this version "
@@ -179,6 +195,7 @@ def only(found: TrustDecision) -> Doubt:
         (
             asked("team/prod", "eve", at=99),
             Distrust.OUTSIDE_WINDOW,
+            "MR207",
             IDS["eve"],
             (
                 f"{label('eve')} may sign team/prod under the role team/prod at the log indices from 100 on, and this "
@@ -188,13 +205,18 @@ def only(found: TrustDecision) -> Doubt:
     ],
 )
 def test_each_thing_that_can_be_wrong_has_its_own_outcome(
-    found: TrustDecision, kind: Distrust, key: str | None, message: str
+    found: TrustDecision, kind: Distrust, rule: str, key: str | None, message: str
 ) -> None:
-    """Claim: the outcome, the key that it is about, and the words, all of them refused under enforce."""
+    """Claim: the outcome, its rule, the key that it is about, and the words, all of them refused under enforce."""
     doubt = only(found)
-    assert (doubt.kind, doubt.key, doubt.message) == (kind, key, message)
+    assert (doubt.kind, doubt.kind.rule, doubt.key, doubt.message) == (kind, rule, key, message)
     assert doubt.severity is Severity.REFUSE
     assert doubt.fix
+
+
+def test_every_outcome_has_a_rule() -> None:
+    """Claim: none is without one, and the rules are those of the catalogue's family."""
+    assert {kind.rule for kind in Distrust} == {f"MR20{number}" for number in range(1, 8)}
 
 
 def test_what_is_missing_is_told_by_name() -> None:

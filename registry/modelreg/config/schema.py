@@ -16,6 +16,7 @@ class Kind(enum.StrEnum):
     FLAG = "true or false"
     RULES = "rule ids"
     NAMES = "names"
+    KEY = "key name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +76,15 @@ SCHEMA = (
         "MODELREG_KEYS",
         "keys beside the user's config.toml",
         "Where the user's keys are kept; no project's file can say so.",
+    ),
+    Specification(
+        "sign", Kind.KEY, "MODELREG_SIGN", "none", "The key in the user's keyring that signs what is pushed."
+    ),
+    Specification(
+        "trust_store",
+        Kind.PATH,
+        "MODELREG_TRUST_STORE",
+        "none: the user's own keys are trusted",
+        "The signed document of who may sign what; no project's file can name it.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The settings: where each value may come from, and where it did come from.
+"""The settings: what they are, where each value may come from, and where it did come from.
 
 A flag beats the environment, which beats the project's ``modelreg.toml``, then the user's ``config.toml``, then the
 default.  ``SCHEMA`` is the one table of settings: the reader, ``config show`` and the documentation follow it.
@@ -6,35 +6,33 @@ Invariants:
 
 * A file that exists and cannot be read, holds an unknown key, or a value of another type is an error, never skipped.
 * The project file is the nearest one above the working folder, not beyond the first folder that holds ``.git``.
-* Where keys lie is each user's own: a project's file that names a folder for them is an error.
+* Where keys lie and who is trusted is each user's own: a project's file that says so is an error.
 * At most ``FILE_SIZE_BYTES_MAX`` of a file are read; a relative path in a file is relative to that file's folder.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
-from urllib.parse import quote
 
+from modelreg.config.schema import SCHEMA
+from modelreg.config.values import SCHEME, Given, Value, absolute, read, sqlite_url
 from modelreg.errors import UsageError
 from modelreg.masking import masked
-from modelreg.settings import SCHEMA, Kind, Specification
 
 FILE_SIZE_BYTES_MAX = 1024 * 1024
 """A settings file of any sense is under 10 KB."""
 PROJECT_FILE = "modelreg.toml"
 
-Value = str | bool | Path | tuple[str, ...] | None
 T_co = TypeVar("T_co", covariant=True)
 
 
 _BY_NAME = {row.name: row for row in SCHEMA}
-_USERS_OWN = "keys"
-"""Whoever writes a project's file is not to choose where its users' private keys are written."""
+_USERS_OWN = ("keys", "trust_store")
+"""Whoever writes a project's file is not to choose where its users' private keys are written, or whom they believe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +61,11 @@ class Settings:
     provides: Setting[tuple[str, ...] | None]
     user: Setting[str]
     keys: Setting[Path]
+    sign: Setting[str | None]
+    trust_store: Setting[Path | None]
 
     def __iter__(self) -> Iterator[Setting[Value]]:
         return (cast(Setting[Value], getattr(self, field.name)) for field in fields(self))
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value as some source gives it; ``folder`` is what a relative path in it is relative to."""
-
-    value: object
-    source: str
-    folder: Path
-    is_text: bool
 
 
 def load_settings(
@@ -88,20 +78,21 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
-    given: dict[str, _Given] = {}
+    given: dict[str, Given] = {}
     given |= _from_file(user := _user_file(), f"user file {user}")
     project = find_project_file(cwd)
     if project is not None:
         by_project = _from_file(project, str(project))
-        if _USERS_OWN in by_project:
-            hint = f"set {_BY_NAME[_USERS_OWN].variable}, or write it into {user}"
-            raise UsageError(f"{project}: {_USERS_OWN} is each user's own, not a project's", hint=hint)
+        for name in _USERS_OWN:
+            if name in by_project:
+                hint = f"set {_BY_NAME[name].variable}, or write it into {user}"
+                raise UsageError(f"{project}: {name} is each user's own, not a project's", hint=hint)
         given |= by_project
     variables = {row.name: row.variable for row in SCHEMA if environ.get(row.variable)}
-    given |= {name: _Given(environ[key], f"environment {key}", cwd, is_text=True) for name, key in variables.items()}
+    given |= {name: Given(environ[key], f"environment {key}", cwd, is_text=True) for name, key in variables.items()}
     for name, text in (flags or {}).items():
-        given[_known(name, "flag")] = _Given(text, "flag", cwd, is_text=True)
-    found = {name: Setting(name, _read(_BY_NAME[name], value), value.source) for name, value in given.items()}
+        given[_known(name, "flag")] = Given(text, "flag", cwd, is_text=True)
+    found = {name: Setting(name, read(_BY_NAME[name], value), value.source) for name, value in given.items()}
     return _settle(found, environ)
 
 
@@ -109,7 +100,7 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
     """Fill in the defaults, those of the database and the store following ``home``."""
     home = found.get("home") or Setting("home", _user_data(), "default")
     defaults: dict[str, Callable[[], Value]] = {
-        "database_url": lambda: _sqlite_url(Path(str(home.value)) / "registry.db"),
+        "database_url": lambda: sqlite_url(Path(str(home.value)) / "registry.db"),
         "storage_url": lambda: f"file://{home.value}/store",
         "target": lambda: "current",
         "require_signature": lambda: False,
@@ -118,6 +109,8 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
         "provides": lambda: None,
         "user": lambda: login_name(environ),
         "keys": _user_keys,
+        "sign": lambda: None,
+        "trust_store": lambda: None,
     }
     filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}
     return Settings(home=cast(Setting[Path], home), **cast(dict[str, Any], filled))
@@ -129,21 +122,21 @@ def load_place(text: str, *, environ: Mapping[str, str] | None = None) -> Settin
     No other source of settings counts.  Raises ``UsageError`` for what names no registry.
     """
     cwd = Path.cwd()
-    if _SCHEME.match(text) or not text.strip():
+    if SCHEME.match(text) or not text.strip():
         raise UsageError(
             f"{masked(text)!r} is no registry: that has a database and a store",
             hint="name its home folder, or a file like modelreg.toml with database_url and storage_url",
         )
-    path = _absolute(text, cwd)
+    path = absolute(text, cwd)
     if path.suffix != ".toml":
-        given = {"home": _Given(str(path), "argument", cwd, is_text=True)}
+        given = {"home": Given(str(path), "argument", cwd, is_text=True)}
     elif not path.is_file():
         raise UsageError(f"there is no settings file {str(path)!r}", hint="write database_url and storage_url into it")
     else:
         given = _from_file(path, str(path))
     if "home" not in given and not {"database_url", "storage_url"} <= given.keys():
         raise UsageError(f"{path}: it names no registry", hint="write database_url and storage_url into it, or home")
-    found = {name: Setting(name, _read(_BY_NAME[name], value), value.source) for name, value in given.items()}
+    found = {name: Setting(name, read(_BY_NAME[name], value), value.source) for name, value in given.items()}
     return _settle(found, os.environ if environ is None else environ)
 
 
@@ -163,14 +156,15 @@ def find_project_file(cwd: Path) -> Path | None:
 
 
 def _user_file() -> Path:
-    return _user_configuration() / "config.toml"
+    return user_configuration() / "config.toml"
 
 
 def _user_keys() -> Path:
-    return _user_configuration() / "keys"
+    return user_configuration() / "keys"
 
 
-def _user_configuration() -> Path:
+def user_configuration() -> Path:
+    """The folder of what the user has set up."""
     import platformdirs
 
     return platformdirs.user_config_path("modelreg")
@@ -182,14 +176,12 @@ def _user_data() -> Path:
     return platformdirs.user_data_path("modelreg")
 
 
-def _from_file(path: Path, source: str) -> dict[str, _Given]:
+def _from_file(path: Path, source: str) -> dict[str, Given]:
     """Every key of a settings file, names checked; empty where there is no such file."""
     if not os.path.lexists(path):
         return {}
     values = _parse_toml(_read_file(path), path)
-    return {
-        _known(name, str(path)): _Given(value, source, path.parent, is_text=False) for name, value in values.items()
-    }
+    return {_known(name, str(path)): Given(value, source, path.parent, is_text=False) for name, value in values.items()}
 
 
 def _read_file(path: Path) -> bytes:
@@ -224,113 +216,6 @@ def _known(name: str, place: str) -> str:
     near = difflib.get_close_matches(name, _BY_NAME, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "settings are: " + ", ".join(_BY_NAME)
     raise UsageError(f"{place}: there is no setting {name[:60]!r}", hint=hint)
-
-
-# --- values -----------------------------------------------------------------------------------------------------------
-
-_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>//)?")
-_RULE = re.compile(r"MR[0-9]{3}")
-_TRUTHS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-def _read(row: Specification, given: _Given) -> Value:
-    match row.kind:
-        case Kind.FLAG:
-            return _truth(row, given)
-        case Kind.RULES:
-            return _rules(row, given)
-        case Kind.NAMES:
-            names = _texts(row, given)
-            return () if names == ("none",) else names
-        case Kind.PATH:
-            return _absolute(_text(row, given), given.folder)
-        case Kind.URL:
-            return _url(row, given)
-        case Kind.ENVIRONMENT:
-            return _text(row, given) if given.is_text else _environment(_text(row, given), given.folder)
-        case Kind.TEXT:
-            return _text(row, given)
-
-
-def _mismatch(row: Specification, given: _Given, wanted: str, example: str) -> UsageError:
-    shown = masked(repr(given.value))
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return UsageError(f"{given.source}: {row.name} is {shown} where {wanted} belongs", hint=f"for example: {example}")
-
-
-def _text(row: Specification, given: _Given) -> str:
-    if not isinstance(given.value, str) or not given.value.strip() or "\0" in given.value:
-        raise _mismatch(row, given, "a text", f'{row.name} = "..."')
-    return given.value
-
-
-def _truth(row: Specification, given: _Given) -> bool:
-    if given.is_text:
-        truth = _TRUTHS.get(str(given.value).strip().lower())
-        if truth is not None:
-            return truth
-    elif isinstance(given.value, bool):
-        return given.value
-    raise _mismatch(row, given, "true or false", f"{row.name} = true")
-
-
-def _texts(row: Specification, given: _Given) -> tuple[str, ...]:
-    """An array of texts from a file; from a flag or variable one text, its parts separated by commas."""
-    if given.is_text:
-        return tuple(part.strip() for part in str(given.value).split(",") if part.strip())
-    if isinstance(given.value, list) and all(isinstance(item, str) and item.strip() for item in given.value):
-        return tuple(item.strip() for item in given.value)
-    raise _mismatch(row, given, "an array of texts", f'{row.name} = ["...", "..."]')
-
-
-def _rules(row: Specification, given: _Given) -> tuple[str, ...]:
-    rules = tuple(text.upper() for text in _texts(row, given))
-    if not all(_RULE.fullmatch(rule) for rule in rules):
-        raise _mismatch(row, given, "a list of rule ids", f'{row.name} = ["MR401"]')
-    return tuple(dict.fromkeys(rules))
-
-
-def _absolute(text: str, folder: Path) -> Path:
-    return Path(os.path.abspath(folder / os.path.expanduser(text)))  # noqa: PTH100, PTH111 - no symlink is followed
-
-
-def _url(row: Specification, given: _Given) -> str:
-    """An absolute URL; a plain path, or a relative one in ``sqlite:///`` or ``file://``, is taken from its folder."""
-    text = _text(row, given)
-    match = _SCHEME.match(text)
-    if match is None:
-        path = _absolute(text, given.folder)
-        return _sqlite_url(path) if row.name == "database_url" else f"file://{path}"
-    if match["slashes"] is None:
-        raise _mismatch(row, given, "a URL or a path", f'{row.name} = "{match["scheme"]}://..."')
-    prefix = "sqlite:///" if match["scheme"] == "sqlite" else f"{match['scheme']}://"
-    rest = text.removeprefix(prefix)
-    if match["scheme"] not in {"sqlite", "file"} or rest in {text, "", ":memory:"}:
-        return text
-    place, mark, query = rest.partition("?")
-    return f"{prefix}{_absolute(place, given.folder)}{mark}{query}"
-
-
-def _sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file; what means something in a URL is quoted.  Raises ``UsageError`` for bytes, not text."""
-    try:
-        return f"sqlite:///{quote(str(path))}"
-    except UnicodeEncodeError:
-        raise UsageError(f"the path {str(path)!r} is not valid UTF-8", hint="give another with --home") from None
-
-
-def _environment(text: str, folder: Path) -> str:
-    """A path beside the file that names it becomes absolute; ``current``, ``none`` and names on PATH stay."""
-    file = re.sub(r"@[0-9.]+$", "", text)
-    if text in {"current", "none"}:
-        return text
-    return next(
-        (str(_absolute(part, folder)) + text[len(part) :] for part in (text, file) if _exists(part, folder)), text
-    )
-
-
-def _exists(text: str, folder: Path) -> bool:
-    return os.path.exists(_absolute(text, folder))  # noqa: PTH110 - pathlib raises for a name that is too long
 
 
 def login_name(environ: Mapping[str, str]) -> str:

@@ -1,0 +1,73 @@
+"""What a registry can do to a version that is there: point at it, withdraw it, sign it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelreg.client.checks import accepted, evidence_of, policy_of
+from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
+from modelreg.client.results import AliasMoved, Signed, Withdrawn
+from modelreg.config import Settings
+from modelreg.db.leases import Leases
+from modelreg.db.records import Index
+from modelreg.errors import ConflictError, UsageError
+from modelreg.manifest import WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry
+from modelreg.refs import parse_alias, parse_name, parse_reference
+from modelreg.rules import Mode, Purpose
+from modelreg.store.base import Store
+from modelreg.verify import verify
+
+if TYPE_CHECKING:
+    from modelreg.trust.signer import Signer
+
+
+class Marks:
+    """The part of ``Registry`` that changes what is said of a version, never the version."""
+
+    settings: Settings
+    store: Store
+    _index: Index
+    _leases: Leases
+
+    def resolve(self, reference: str) -> IndexEntry:
+        """The one version that ``reference`` names."""
+        return self._index.resolve(parse_reference(reference))
+
+    def alias(self, reference: str, alias: str, *, expect: Expected = None) -> AliasMoved:
+        """Point ``alias`` at the version that ``reference`` names.
+
+        With ``expect`` only if it points at that version now, or with ``"none"`` only if there is no such alias; raises
+        ``ConflictError`` that says what was found otherwise.
+        """
+        return move_alias(self._index, self.resolve(reference), parse_alias(alias), expect)
+
+    def delete_alias(self, model: str, alias: str, *, expect: Expected = None) -> AliasMoved:
+        """Remove ``alias`` from ``model``; with ``expect`` only if it points at that version now."""
+        return delete_alias(self._index, parse_name(model), parse_alias(alias), expect)
+
+    def withdraw(self, reference: str, reason: str) -> Withdrawn:
+        """Refuse a version from now on; its bytes and its number stay."""
+        if not reason.strip() or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
+            raise UsageError(f"a withdrawal needs a reason of 1 to {WITHDRAWAL_REASON_LENGTH_MAX:,} characters")
+        return withdraw(self._index, self.resolve(reference), reason)
+
+    def sign(self, reference: str, signer: Signer) -> Signed:
+        """Sign the version that ``reference`` names: its manifest, and with an ECDSA key its files too.
+
+        Nothing is judged but that the manifest is the one that was pushed.  Raises ``RefusedError`` for another,
+        ``ConflictError`` for a version that is withdrawn, ``SigningError`` where the signer cannot sign; nothing is
+        kept then.
+        """
+        from modelreg.client.signing import make_bundles, sign_version
+
+        entry = self.resolve(reference)
+        name = f"{entry.model}:{entry.version}"
+        if entry.withdrawn_at is not None:
+            raise ConflictError(
+                f"{name} was not signed: it was withdrawn on {entry.withdrawn_at[:10]}: {entry.withdrawn_reason}",
+                hint=f"modelreg show {name}",
+            )
+        policy = policy_of(self.settings, Purpose.PULL, mode=Mode.NO_VERIFY)
+        judgement = verify(evidence_of(self.store, entry), policy, None)
+        made = make_bundles(accepted(judgement, f"{name} was not signed"), judgement.manifest_bytes, signer)
+        return sign_version(entry, made, self.store, self._index, self._leases, self.settings.user.value)
