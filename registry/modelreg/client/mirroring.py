@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from modelreg.client.moving import Receiver, inspector_on_demand
 from modelreg.client.packing import offer_of
@@ -12,6 +12,7 @@ from modelreg.client.results import Received
 from modelreg.db.records import Index
 from modelreg.errors import UsageError
 from modelreg.manifest import IndexEntry
+from modelreg.parallel import Pool
 from modelreg.refs import NAME_LENGTH_MAX
 from modelreg.store.base import Store
 
@@ -32,18 +33,17 @@ def wanted_names(names: Iterable[str], patterns: Iterable[str]) -> tuple[str, ..
 
 def mirror(store: Store, index: Index, names: tuple[str, ...], receiver: Receiver) -> tuple[Received, ...]:
     """Let ``receiver`` take in every version of ``names``; an error that is no version's ends it, and is raised."""
-    with ThreadPoolExecutor(MODELS_AT_ONCE, thread_name_prefix="modelreg-mirror") as pool:
-        running = [pool.submit(_model, store, index, name, receiver) for name in names]
-        try:
-            return tuple(received for model in running for received in model.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
+    def receive_model(name: str) -> list[Received]:
+        received: list[Received] = []
+        with inspector_on_demand() as inspector:
+            for entry in _entries(index, name):
+                pool.check()
+                received.append(receiver.receive(store, offer_of(entry), inspector))
+        return received
 
-def _model(store: Store, index: Index, name: str, receiver: Receiver) -> list[Received]:
-    with inspector_on_demand() as inspector:
-        return [receiver.receive(store, offer_of(entry), inspector) for entry in _entries(index, name)]
+    with Pool(MODELS_AT_ONCE, "mirror") as pool:
+        return tuple(chain.from_iterable(pool.map(receive_model, names)))
 
 
 def _entries(index: Index, name: str) -> Iterator[IndexEntry]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
 from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
 from modelreg.digest.streams import RANGES_AT_ONCE
+from modelreg.parallel import Pool, result_of
 from modelreg.store.base import Store
 
 Given = TypeVar("Given")
@@ -26,17 +26,12 @@ def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given])
     """
     count = RANGES_AT_ONCE if store.properties.is_remote else os.cpu_count() or 1
     source = iter(given)
-    with ThreadPoolExecutor(count, thread_name_prefix="modelreg-blob") as pool:
+    with Pool(count, "blob") as pool:
         waiting = [pool.submit(work, one) for one in islice(source, 4 * count)]
-        try:
-            while waiting:
-                made = waiting.pop(0).result()
-                waiting += [pool.submit(work, one) for one in islice(source, 1)]
-                yield made
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
+        while waiting:
+            made = result_of(waiting.pop(0))
+            waiting += [pool.submit(work, one) for one in islice(source, 1)]
+            yield made
 
 
 def each_blob(

@@ -18,12 +18,12 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 from blake3 import blake3
 
 from modelreg.digest import BlobDigest, chunk_size_for
+from modelreg.parallel import Pool, check_stopped, undisturbed
 
 SLICE_SIZE_BYTES = 1024 * 1024
 RING_SLICES = 16
@@ -161,6 +161,7 @@ def _ingest_slices(
     source: Reader, size_bytes: int, sink: Writer | None, ring: _Ring, progress: Progress | None
 ) -> None:
     for offset in range(0, size_bytes, SLICE_SIZE_BYTES):
+        check_stopped()
         slot = ring.take()
         view = slot.view[: min(SLICE_SIZE_BYTES, size_bytes - offset)]
         _read_exactly(source, view, offset)
@@ -233,15 +234,17 @@ class _Ring:
         ]
 
     def __enter__(self) -> _Ring:
-        for thread in self._threads:
-            thread.start()
+        with undisturbed():
+            for thread in self._threads:
+                thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for inbox in self._queues:
-            inbox.put(None)
-        for thread in self._threads:
-            thread.join()
+        with undisturbed():
+            for inbox in self._queues:
+                inbox.put(None)
+            for thread in self._threads:
+                thread.join()
         if self._errors and exc[0] is None:
             raise self._errors[0]
 
@@ -334,8 +337,8 @@ def _check_runs(
     if count <= 1:
         found = [check(run) for run in runs]
     else:
-        with ThreadPoolExecutor(count, thread_name_prefix="modelreg-chunk") as pool:
-            found = list(pool.map(check, runs))
+        with Pool(count, "chunk") as pool:
+            found = pool.map(check, runs)
     return [index for bad in found for index in bad]
 
 
@@ -362,6 +365,7 @@ def _transfer_chunk(
     start, length = expected.chunk_extent(index)
     hasher = blake3()
     for offset in range(start, start + length, SLICE_SIZE_BYTES):
+        check_stopped()
         view = _buffer()[: min(SLICE_SIZE_BYTES, start + length - offset)]
         if source.read_into(view, offset) != len(view):
             return False

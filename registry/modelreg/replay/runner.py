@@ -24,6 +24,7 @@ from modelreg.errors import PlacementError, UsageError
 from modelreg.facts import Container
 from modelreg.files import advice_on, reason_of
 from modelreg.manifest import GOLDEN_SIZE_BYTES_MAX
+from modelreg.parallel import undisturbed
 from modelreg.records import to_json
 from modelreg.replay.answer import ANSWER_NAME, GOLDEN_NAME, Ending, understand
 from modelreg.replay.run import Making, PredictionRun
@@ -181,13 +182,15 @@ def _run(command: list[str], folder: Path, timeout_s: float) -> Ending:
     tail = bytearray()
     reader = threading.Thread(target=_drain, args=(process, tail), daemon=True)
     try:
-        reader.start()
+        with undisturbed():
+            reader.start()
         status: int | None = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         status = None
     finally:
         _kill_group(process)
-        reader.join(_DRAIN_S)
+        with undisturbed():
+            reader.join(_DRAIN_S)
     return Ending(status, bytes(tail).decode("utf-8", "replace"))
 
 

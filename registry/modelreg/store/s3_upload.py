@@ -8,12 +8,11 @@ Memory is one part per request at once.  Whatever interrupts an upload, it is ab
 from __future__ import annotations
 
 import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 from modelreg.digest import BlobDigest
 from modelreg.digest.streams import Progress
 from modelreg.errors import StoreError
+from modelreg.parallel import Pool
 from modelreg.store.retry import Retry
 from modelreg.store.s3_bucket import REQUESTS_AT_ONCE, Bucket, UploadedPart
 
@@ -64,14 +63,11 @@ def _upload_parts(
     part_size = part_size_for(digest)
     upload_id = retry(lambda: bucket.create_upload(key))
 
-    given_up = threading.Event()
-
     def send(offset: int) -> UploadedPart:
         data = _read(descriptor, offset, min(part_size, digest.size_bytes - offset))
 
         def attempt() -> UploadedPart:
-            if given_up.is_set():
-                raise StoreError(f"the upload of {key} was given up")
+            pool.check()
             return bucket.upload_part(key, upload_id, offset // part_size + 1, data)
 
         part = retry(attempt)
@@ -80,12 +76,8 @@ def _upload_parts(
         return part
 
     try:
-        with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="modelreg-part") as pool:
-            try:
-                parts = list(pool.map(send, range(0, digest.size_bytes, part_size)))
-            except BaseException:
-                given_up.set()  # before the pool waits for its threads, which would go on retrying
-                raise
+        with Pool(REQUESTS_AT_ONCE, "part") as pool:
+            parts = pool.map(send, range(0, digest.size_bytes, part_size))
         retry(lambda: bucket.complete(key, upload_id, parts, only_if_absent=only_if_absent))
     except BaseException as error:
         _abort(bucket, retry, key, upload_id, error)
