@@ -26,6 +26,7 @@ from modelreg.trust.checkpoint import Checkpoint, Fork, open_checkpoint
 from modelreg.trust.keyfile import Cost, KeyFile, protect
 from modelreg.trust.keys import PrivateKey, PublicKey
 from modelreg.trust.leaf import LeafKind, LogLeaf
+from modelreg.trust.lock import Lock, LockedVersion
 from modelreg.trust.merkle import leaf_hash
 from modelreg.trust.note import Note, NoteSigner, SignatureType, VerifierKey
 from modelreg.trust.oms_statement import Statement, statement_of
@@ -73,6 +74,8 @@ POINTER = statements.Pointer(
     "demo", "fraud", "production", statements.Target(1, "0" * 64), 1, None, "reviewed", "ada", "2026-11-28T08:00:00Z"
 )
 
+LOCK = Lock("demo", {"fraud": LockedVersion("fraud@production", 8, "0" * 64, (KEY.public.id,), 41)}).holding({}, NOTE)
+
 
 def _read_bundle(data: bytes) -> None:
     oms.Bundle.parse(data).verify_with_keys([KEY.public])
@@ -106,6 +109,7 @@ PARSERS = (
     Parser("log entry", LogLeaf.parse, [LEAF]),
     Parser("log proof", _read_proof, [PROOF.to_bytes()]),
     Parser("evidence of a fork", Fork.parse, [Fork.of(CHECKPOINT, CHECKPOINT, [bytes(32)]).to_bytes()]),
+    Parser("lock file", Lock.parse, [LOCK.to_bytes()]),
     Parser("trust store", TrustStore.parse, [TRUST_STORE.to_bytes()]),
     Parser("signed trust store", read_envelope, [sign_trust_store(TRUST_STORE, [KEY])]),
     Parser("role pattern", _of_text(parse_pattern), [b"team/**", b"team/*", b"*", b"team/fraud"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import modelreg
 from modelreg_cli import complete
 
 if TYPE_CHECKING:
-    from modelreg import Checks
+    from modelreg import Checks, Lock
 
 Target = Annotated[
     str | None,
@@ -45,6 +46,13 @@ Provides = Annotated[
         "source defines them (it is not run); none for none.",
     ),
 ]
+Locked = Annotated[
+    bool, typer.Option("--locked", help="Take exactly what modelreg.lock holds, and refuse anything else.")
+]
+LockFile = Annotated[
+    str | None,
+    typer.Option("--lock-file", metavar="FILE", help="That lock file; by default the nearest one above this folder."),
+]
 Full = Annotated[bool, typer.Option("--full", help="Check the SHA-256 of every file too, not its chunks alone.")]
 REFERENCE_HELP = "NAME, NAME:VERSION, NAME@ALIAS or NAME@sha256:DIGEST."
 Reference = Annotated[
@@ -59,6 +67,7 @@ def checks_of(
     strict: list[str] | None = None,
     allow: list[str] | None = None,
     provides: str | None = None,
+    lock: Lock | None = None,
 ) -> Checks:
     """The library's keyword arguments for what was typed."""
     modes = {None: modelreg.Mode.DEFAULT, True: modelreg.Mode.VERIFY, False: modelreg.Mode.NO_VERIFY}
@@ -71,4 +80,10 @@ def checks_of(
         "strict": strict or (),
         "allow": allow or (),
         "provides": () if names == ("none",) else names,
+        "lock": lock,
     }
+
+
+def lock_of(*, locked: bool, lock_file: str | None) -> Lock | None:
+    """The lock file that was asked for; raises ``NotFoundError`` where there is none."""
+    return modelreg.read_lock(modelreg.find_lock(lock_file, Path.cwd())) if locked or lock_file else None

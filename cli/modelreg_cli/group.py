@@ -23,6 +23,7 @@ COMMANDS = {
     "alias": "Point an alias at a version, or delete it.",
     "withdraw": "Refuse a version from now on, and say why.",
     "sign": "Sign a version that is in the registry.",
+    "lock": "Write down which versions names stand for, for pull --locked.",
     "export": "Write versions into one archive, every byte verified on the way.",
     "import": "Take in the versions of an archive, judged as at a push.",
     "mirror": "Copy the versions that one registry has and another lacks.",

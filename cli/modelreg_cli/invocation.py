@@ -19,7 +19,7 @@ from modelreg_cli.result import Result
 from modelreg_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
-    from modelreg import IndexEntry, Registry, Settings
+    from modelreg import IndexEntry, Lock, Registry, Settings
 
 
 def new_app(help_text: str | None = None) -> typer.Typer:
@@ -51,9 +51,12 @@ class Invocation:
         with modelreg.Registry.open(settings=self.settings()) as registry:
             yield registry
 
-    def resolve(self, registry: Registry, reference: str) -> tuple[IndexEntry, str]:
-        """The version that ``reference`` names, told to the user, and a reference that can mean no other."""
-        entry = registry.resolve(reference)
+    def resolve(self, registry: Registry, reference: str, lock: Lock | None = None) -> tuple[IndexEntry, str]:
+        """The version that ``reference`` names, told to the user, and a reference that can mean no other.
+
+        With a ``lock`` file a name alone is the version that is locked.
+        """
+        entry = registry.resolve(reference if lock is None else modelreg.locked_reference(reference, lock))
         self.output.resolved(entry)
         return entry, f"{entry.model}:{entry.version}@sha256:{entry.digest}"
 

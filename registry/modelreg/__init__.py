@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modelreg.client.folder import is_pulled_folder, replay_folder, verify_folder
     from modelreg.client.golden import GoldenRequest
     from modelreg.client.keyring import Keyring, StoredKey, UnreadableKey, read_stored_key
+    from modelreg.client.locks import LockChange, find_lock, locked_reference, read_lock, write_lock
     from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
     from modelreg.client.push import default_name
     from modelreg.client.reading import parse_share
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from modelreg.replay import OutputReport, PredictionRun
     from modelreg.rules import RULES, Mode, Policy, Purpose, Rule, Target, judge, rule
     from modelreg.rules.landscape import Cell
+    from modelreg.trust.lock import Lock, LockedVersion
     from modelreg.trust.signer import Signer
 
 __version__ = "0.1.0"
@@ -104,6 +106,7 @@ _HOMES = {
     "modelreg.client.folder": ("is_pulled_folder", "replay_folder", "verify_folder"),
     "modelreg.client.golden": ("GoldenRequest",),
     "modelreg.client.keyring": ("Keyring", "StoredKey", "UnreadableKey", "read_stored_key"),
+    "modelreg.client.locks": ("LockChange", "find_lock", "locked_reference", "read_lock", "write_lock"),
     "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
     "modelreg.client.reading": ("parse_share",),
     "modelreg.client.rebuild": ("rebuild_database",),
@@ -171,6 +174,7 @@ _HOMES = {
     "modelreg.refs": ("Reference", "parse_reference"),
     "modelreg.replay": ("OutputReport", "PredictionRun"),
     "modelreg.rules.landscape": ("Cell",),
+    "modelreg.trust.lock": ("Lock", "LockedVersion"),
     "modelreg.trust.signer": ("Signer",),
     "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
 }
@@ -214,6 +218,9 @@ __all__ = [
     "LayerChange",
     "LeaseHolder",
     "LoadError",
+    "Lock",
+    "LockChange",
+    "LockedVersion",
     "Loss",
     "LossKind",
     "Manifest",
@@ -276,16 +283,19 @@ __all__ = [
     "diff",
     "diff_models",
     "examine",
+    "find_lock",
     "inspect_many",
     "inspect_path",
     "is_pulled_folder",
     "judge",
     "load_place",
     "load_settings",
+    "locked_reference",
     "masked",
     "parse_filter",
     "parse_reference",
     "parse_share",
+    "read_lock",
     "read_stored_key",
     "rebuild_database",
     "repair_model",
@@ -297,6 +307,7 @@ __all__ = [
     "to_json",
     "upgrade_schema",
     "verify_folder",
+    "write_lock",
 ]
 
 

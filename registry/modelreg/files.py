@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -105,6 +106,26 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put ``data`` in the place of whatever is at ``path``, whole or not at all, durable; raises ``OSError``.
+
+    Folders above it are made.
+    """
+    make_folder(path.absolute().parent)
+    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync_folder(path.absolute().parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -46,6 +46,7 @@ ANSWERS = {
     "sign demo --key ada": "sign",
     "sign demo --key ada --dry-run": "sign",
     "push $MODEL --name other --env none --sign ada": "push",
+    "lock demo": "lock",
     "env capture": "environment",
     "env diff current $EXAMPLES/python311.txt": "environment-diff",
     "config show": "config",
@@ -68,6 +69,17 @@ def test_answers_are_one_object_with_a_schema(
     line = line.replace("$KEYS", str(ada.parent))
     answer = run(*line.split(), "--json")
     assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
+
+
+def test_what_is_locked_answers_with_what_it_is(run: Callable[..., Any], demo: str) -> None:
+    """``lock`` tells each model and what changed; ``--locked`` is an error without a lock file, and then an answer."""
+    assert run("pull", "demo", "--locked", "--json").json["code"] == "not-found"
+    answer = run("lock", "demo", "--json").json
+    assert list(answer["models"]) == ["demo"]
+    assert answer["changes"] == [{"model": "demo", "before": None, "after": answer["models"]["demo"]}]
+    for line in ("verify demo --locked", "pull demo --locked -o out"):
+        assert run(*line.split(), "--json").json["digest"] == answer["models"]["demo"]["digest"]
+    assert run("lock", "--json").json["changes"] == []
 
 
 def test_an_import_answers_with_what_became_of_each_version(run: Callable[..., Any], demo: str) -> None:

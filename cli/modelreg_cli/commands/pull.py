@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelreg_cli.checks import Allow, Full, Provides, Reference, Strict, Target, Verify, checks_of
+from modelreg_cli.checks import (
+    Allow,
+    Full,
+    Locked,
+    LockFile,
+    Provides,
+    Reference,
+    Strict,
+    Target,
+    Verify,
+    checks_of,
+    lock_of,
+)
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress
 from modelreg_cli.replaying import CustomObjects, Python, Replay, request_of, run_line, run_value
@@ -34,6 +46,8 @@ def pull(
     strict: Strict = None,
     allow: Allow = None,
     provides: Provides = None,
+    locked: Locked = False,
+    lock_file: LockFile = None,
     full: Full = False,
     replay: Replay = False,
     python: Python = None,
@@ -52,10 +66,11 @@ def pull(
     folder exactly as it was; the exit status is then the sum of 4 policy, 8 corrupt, 16 untrusted, 32 unsafe, 64
     incompatible.
     """
-    checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
+    lock = lock_of(locked=locked, lock_file=lock_file)
+    checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides, lock=lock)
     request = request_of(replay=replay, python=python, custom_objects=custom_objects)
     with invocation.registry() as registry:
-        entry, exactly = invocation.resolve(registry, reference)
+        entry, exactly = invocation.resolve(registry, reference, lock)
         with progress(invocation.output, "pull + verify", entry.size_bytes) as advance:
             pulled = registry.pull(
                 exactly,

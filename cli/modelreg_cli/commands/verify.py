@@ -9,7 +9,7 @@ import typer
 
 import modelreg
 from modelreg_cli import complete
-from modelreg_cli.checks import Allow, Full, Provides, Strict, Target, Verify, checks_of
+from modelreg_cli.checks import Allow, Full, Locked, LockFile, Provides, Strict, Target, Verify, checks_of, lock_of
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Replay, request_of, run_line, run_value
@@ -43,6 +43,8 @@ def verify(
     strict: Strict = None,
     allow: Allow = None,
     provides: Provides = None,
+    locked: Locked = False,
+    lock_file: LockFile = None,
     full: Full = False,
     replay: Replay = False,
     python: Python = None,
@@ -53,13 +55,14 @@ def verify(
     A folder is checked against the manifest kept in it, with no network either: that finds accidents and
     changed files, and proves no origin by itself.
     """
-    checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides)
+    lock = lock_of(locked=locked, lock_file=lock_file)
+    checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides, lock=lock)
     request = request_of(replay=replay, python=python, custom_objects=custom_objects)
     folder = pulled_folder_of(subject)
     if folder is not None:
         return _verify_folder(invocation, folder, checks, request, full=full)
     with invocation.registry() as registry:
-        entry, exactly = invocation.resolve(registry, subject)
+        entry, exactly = invocation.resolve(registry, subject, lock)
         with progress(invocation.output, "verifying", entry.size_bytes) as advance:
             verified = registry.verify(exactly, full=full, replay=request, progress=advance, **checks)
     return _result(verified, "store", None)

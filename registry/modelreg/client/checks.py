@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterable
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from modelreg.client.bundles import read_bundles
 from modelreg.client.provided import provided_names
@@ -20,6 +20,9 @@ from modelreg.rules import Mode, Policy, Purpose, Target, rule_ids
 from modelreg.store.base import Store
 from modelreg.verify import Evidence, Judgement, KeptBundle
 
+if TYPE_CHECKING:
+    from modelreg.trust.lock import Lock
+
 
 class Checks(TypedDict, total=False):
     """How strictly to judge; the keyword arguments of every method that judges.
@@ -29,6 +32,7 @@ class Checks(TypedDict, total=False):
     ``allow`` and ``strict``: rule ids whose findings only inform, or refuse.
     ``provides``: the custom objects that the loader has, by name, or modules (dotted, or a ``.py`` file) whose source
     names them; an empty tuple says that it has none.
+    ``lock``: what ``read_lock`` read; the version must be the one that is locked in it.
     """
 
     mode: Mode
@@ -36,6 +40,7 @@ class Checks(TypedDict, total=False):
     allow: Iterable[str]
     strict: Iterable[str]
     provides: Iterable[str] | None
+    lock: Lock | None
 
 
 def policy_of(settings: Settings, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]) -> Policy:

@@ -183,6 +183,10 @@ def _judge_folder(
     digest = manifest_digest(data)
     evidence = with_signatures(Evidence(digest, data), read_kept_bundles(folder, data), settings)
     judgement = verify(evidence, policy, target_of(checks.get("target"), settings))
+    if lock := checks.get("lock"):
+        from modelreg.client.locks import against_lock
+
+        judgement = against_lock(judgement, lock)
     manifest = accepted(judgement, f"{str(folder)!r} is refused")
     findings = check_folder(folder, manifest, policy, full=full, progress=progress)
     verdict = accepted_bytes(judgement.verdict, findings, f"{str(folder)!r} is refused")

@@ -1,10 +1,11 @@
-"""What a registry can do to a version that is there: point at it, withdraw it, sign it."""
+"""What a registry can do with a version that is there: point at it, withdraw it, sign it, lock it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
 
-from modelreg.client.checks import accepted, evidence_of, policy_of
+from modelreg.client.checks import Checks, accepted, evidence_of, policy_of, target_of
 from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
 from modelreg.client.results import AliasMoved, Signed, Withdrawn
 from modelreg.config import Settings
@@ -15,19 +16,36 @@ from modelreg.manifest import WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry
 from modelreg.refs import parse_alias, parse_name, parse_reference
 from modelreg.rules import Mode, Purpose
 from modelreg.store.base import Store
-from modelreg.verify import verify
+from modelreg.verify import Judgement, verify
 
 if TYPE_CHECKING:
+    from modelreg.client.locks import LockChange
+    from modelreg.trust.lock import Lock
     from modelreg.trust.signer import Signer
 
 
 class Marks:
-    """The part of ``Registry`` that changes what is said of a version, never the version."""
+    """The part of ``Registry`` that says something of a version, and never changes it."""
 
     settings: Settings
     store: Store
     _index: Index
     _leases: Leases
+
+    def judge(
+        self, reference: str, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]
+    ) -> tuple[IndexEntry, Judgement]:
+        """The verdict on a version by all that is known before its bytes are read; a refusal is not raised."""
+        policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
+        target = target_of(checks.get("target"), self.settings)
+        lock = checks.get("lock")
+        if lock is None:
+            entry = self.resolve(reference)
+            return entry, verify(evidence_of(self.store, entry, self.settings), policy, target)
+        from modelreg.client.locks import against_lock, locked_reference
+
+        entry = self.resolve(locked_reference(reference, lock))
+        return entry, against_lock(verify(evidence_of(self.store, entry, self.settings), policy, target), lock)
 
     def resolve(self, reference: str) -> IndexEntry:
         """The one version that ``reference`` names."""
@@ -50,6 +68,18 @@ class Marks:
         if not reason.strip() or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
             raise UsageError(f"a withdrawal needs a reason of 1 to {WITHDRAWAL_REASON_LENGTH_MAX:,} characters")
         return withdraw(self._index, self.resolve(reference), reason)
+
+    def lock(
+        self, references: Sequence[str] = (), before: Lock | None = None, **checks: Unpack[Checks]
+    ) -> tuple[Lock, tuple[LockChange, ...]]:
+        """What ``references`` name now, or all that the lock file ``before`` holds, put into that lock file.
+
+        Nothing is written; ``write_lock`` does that.  Raises ``RefusedError`` for a version that a pull would refuse,
+        ``ConflictError`` for a lock file of another registry, ``UsageError`` for two references to one model.
+        """
+        from modelreg.client.locks import relock
+
+        return relock(self.judge, references, before, **checks)
 
     def sign(self, reference: str, signer: Signer) -> Signed:
         """Sign the version that ``reference`` names: its manifest, and with an ECDSA key its files too.

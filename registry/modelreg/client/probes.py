@@ -6,15 +6,12 @@ and rights, and because the doctor is asked before there is a database.  Nothing
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError
-from modelreg.files import fsync_folder, make_folder, reason_of
+from modelreg.files import reason_of, write_whole
 from modelreg.records import canonical_json, from_json, parse_json, to_json
 from modelreg.store.base import Measured
 
@@ -56,17 +53,4 @@ def read_probe(home: Path, store: str) -> Probe | None:
 
 def keep_probe(home: Path, probe: Probe) -> None:
     """Put a record in the place of the last one of its address, whole or not at all; raises ``OSError``."""
-    path = probe_path(home, probe.store)
-    make_folder(path.parent)
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(canonical_json(to_json(probe)))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    fsync_folder(path.parent)
+    write_whole(probe_path(home, probe.store), canonical_json(to_json(probe)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from modelreg import __version__
 from modelreg.client.care import Checked, Healed
-from modelreg.client.checks import Checks, accepted, accepted_bytes, evidence_of, policy_of, refuse, target_of
+from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse
 from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
 from modelreg.client.folder import replay_staged
@@ -46,7 +46,7 @@ from modelreg.refs import parse_alias, parse_name, parse_place
 from modelreg.replay import private_folder
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
-from modelreg.verify import Judgement, verify
+from modelreg.verify import Judgement
 
 if TYPE_CHECKING:
     from modelreg.db.session import Session
@@ -375,12 +375,3 @@ class Registry(Marks, Travel):
             return rehearse_healing(checked, places)
         user = self.settings.user.value
         return heal(checked, self.store, self._index, self._leases, user, places, progress=progress)
-
-    def judge(
-        self, reference: str, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]
-    ) -> tuple[IndexEntry, Judgement]:
-        """The verdict on a version by all that is known before its bytes are read; a refusal is not raised."""
-        policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
-        target = target_of(checks.get("target"), self.settings)
-        entry = self.resolve(reference)
-        return entry, verify(evidence_of(self.store, entry, self.settings), policy, target)

@@ -144,10 +144,15 @@ def load_place(text: str, *, environ: Mapping[str, str] | None = None) -> Settin
 
 
 def find_project_file(cwd: Path) -> Path | None:
-    """The nearest ``modelreg.toml`` in ``cwd`` or above it, up to the first folder that holds ``.git``."""
+    """The nearest ``modelreg.toml`` in ``cwd`` or above it."""
+    return find_above(cwd, PROJECT_FILE)
+
+
+def find_above(cwd: Path, name: str) -> Path | None:
+    """The nearest file ``name`` in ``cwd`` or above it, up to the first folder that holds ``.git``."""
     start = Path(os.path.abspath(cwd))  # noqa: PTH100 - resolve() would walk up another branch through a symlink
     for folder in (start, *start.parents):
-        path = folder / PROJECT_FILE
+        path = folder / name
         if os.path.lexists(path):
             return path
         if (folder / ".git").exists():

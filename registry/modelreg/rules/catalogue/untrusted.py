@@ -85,4 +85,13 @@ RULES = (
         "The manifest tells of no Lambda; layer 'scale' of model.h5 is one.",
         "do not trust whoever sent it; if an older modelreg wrote the manifest, get the file and push it here",
     ),
+    refuse(
+        "MR211",
+        "Not what the lock file says",
+        "The lock file that was named holds another version under this model, other signers, or another place in the "
+        "log. An alias was moved since, or somebody put something else in the place of what was locked.",
+        "fraud:9 is not what is locked: version 8 (sha256:c0ffee12ab34) is locked.",
+        "modelreg lock NAME and look at its difference before you commit it",
+        fixed=True,
+    ),
 )
