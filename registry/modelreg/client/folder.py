@@ -183,10 +183,11 @@ def _judge_folder(
     digest = manifest_digest(data)
     evidence = with_signatures(Evidence(digest, data), read_kept_bundles(folder, data), settings)
     judgement = verify(evidence, policy, target_of(checks.get("target"), settings))
-    if lock := checks.get("lock"):
+    lock = checks.get("lock")
+    if lock is not None and judgement.manifest is not None:
         from modelreg.client.locks import against_lock
 
-        judgement = against_lock(judgement, lock)
+        judgement = against_lock(judgement, lock, judgement.manifest.model)
     manifest = accepted(judgement, f"{str(folder)!r} is refused")
     findings = check_folder(folder, manifest, policy, full=full, progress=progress)
     verdict = accepted_bytes(judgement.verdict, findings, f"{str(folder)!r} is refused")

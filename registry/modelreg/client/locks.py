@@ -82,14 +82,14 @@ def _locked(lock: Lock, model: str) -> LockedVersion:
     return lock.models[model]
 
 
-def against_lock(judgement: Judgement, lock: Lock) -> Judgement:
-    """``judgement`` with MR211 for everything in which the version is not the one that is locked.
+def against_lock(judgement: Judgement, lock: Lock, model: str) -> Judgement:
+    """``judgement`` with MR211 for everything in which the version is not the one that is locked for ``model``.
 
-    Raises ``NotFoundError`` for a model that is not.
+    Raises ``NotFoundError`` where none is.
     """
+    locked = _locked(lock, model)
     if judgement.manifest is None:
         return judgement
-    locked = _locked(lock, judgement.manifest.model)
     found = locked_version(locked.reference, judgement)
     findings = _differences(lock, locked, judgement.manifest, found)
     return dataclasses.replace(judgement, verdict=judgement.verdict.with_findings(findings))

@@ -45,7 +45,8 @@ class Marks:
         from modelreg.client.locks import against_lock, locked_reference
 
         entry = self.resolve(locked_reference(reference, lock))
-        return entry, against_lock(verify(evidence_of(self.store, entry, self.settings), policy, target), lock)
+        judgement = verify(evidence_of(self.store, entry, self.settings), policy, target)
+        return entry, against_lock(judgement, lock, entry.model)
 
     def resolve(self, reference: str) -> IndexEntry:
         """The one version that ``reference`` names."""

@@ -454,7 +454,10 @@ def test_every_rule_that_judges_facts_has_a_case() -> None:
     """Claim: a rule that is added later needs its two cases here; the others are shown in test_verify."""
     elsewhere = {"MR101", "MR102", "MR103", "MR104", "MR105", "MR106", "MR201", "MR501"}
     elsewhere |= {"MR107", "MR210"}  # tests/integration/test_moving.py, test_disclosure.py
-    elsewhere |= {"MR211", *(f"MR{number}" for number in range(202, 210))}  # unit/client: test_locks.py, test_trusting.py
+    elsewhere |= {
+        "MR211",
+        *(f"MR{number}" for number in range(202, 210)),
+    }  # unit/client: test_locks.py, test_trusting.py
     elsewhere |= {
         "MR408",
         *(f"MR{number}" for number in range(413, 420)),

@@ -1,0 +1,329 @@
+"""What each attacker does, and what becomes of each client: the promises, as data.  ``test_threats`` keeps them.
+
+``python tests/threats/table.py`` writes the table of ``docs/threat-model.md`` anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.care import flipped
+from tests.threats.world import ADA, MALLORY, OLD, PRODUCTION, RIGHT, World
+
+from modelreg.digest import sha256_hex
+from modelreg.environment.document import Environment
+from modelreg.refs import VERSION_MAX
+from modelreg.trust import dsse
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
+BEGIN, FINISH = "<!-- attacks -->\n", "<!-- end of attacks -->\n"
+CLIENTS = {
+    "fresh": "no key, no trust store, nothing seen before",
+    "enforce": "the publisher's trust store, mode enforce",
+    "locked": "the same, and a lock file of before the attack",
+}
+TAKES_RIGHT = "takes the right model"
+UNSIGNED = "warned (MR201)"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """``powers`` as in the notes: i blobs, ii rows, iii both, iv old rows, key.  ``promised`` is by client."""
+
+    title: str
+    powers: str
+    act: Callable[[World], object]
+    promised: Mapping[str, str]
+    reference: str = PRODUCTION
+    remains: str = ""
+
+
+def all_clients(outcome: str) -> dict[str, str]:
+    return dict.fromkeys(CLIENTS, outcome)
+
+
+def other_bytes(world: World) -> None:
+    world.overwrite(sha256_hex(RIGHT), flipped(RIGHT))
+
+
+def other_manifest(world: World) -> None:
+    _, digest = world.manifest("fraud:2")
+    data = world.publisher.store.read(digest, 1_000_000)
+    world.overwrite(digest, data.replace(b'"pushed_by"', b'"pushed-by"'))
+
+
+def endless_blob(world: World) -> None:
+    world.overwrite(sha256_hex(RIGHT), RIGHT + bytes(64 * 1024 * 1024))
+
+
+def blobs_deleted(world: World) -> None:
+    world.delete_blob(sha256_hex(RIGHT))
+
+
+def arbitrary_installation(world: World) -> None:
+    world.replace_second_version()
+
+
+def key_substitution(world: World) -> None:
+    world.replace_second_version(MALLORY)
+
+
+def swapped_environment(world: World) -> None:
+    """The genuine files in a manifest that tells of another environment, to pass a target's judgement."""
+    found, _ = world.manifest("fraud:2")
+    world.replace_second_version(files=found.files, push=Environment(distributions={"keras": "3.0.0"}))
+
+
+def mix_and_match(world: World) -> None:
+    """The rows tell of another format, to pass a judgement by rows."""
+    world.sql("UPDATE versions SET keras_version = '3.0.0' WHERE version = 2")
+
+
+def renamed_model(world: World) -> None:
+    """The genuine, signed ``churn`` is served as ``fraud``."""
+    _, churn = world.manifest("churn:1")
+    _, fraud = world.manifest("fraud:2")
+    world.sql("UPDATE versions SET digest = :new WHERE digest = :old", new="0" * 64, old=churn)
+    world.sql("UPDATE versions SET digest = :new WHERE digest = :old", new=churn, old=fraud)
+
+
+def signature_stripping(world: World) -> None:
+    world.sql("DELETE FROM bundles")
+
+
+def malleability(world: World) -> None:
+    """Of each ECDSA signature the other valid form, under its own digest."""
+    entry = world.publisher.resolve("fraud:2")
+    for listed in entry.bundles:
+        if listed.kind != "manifest":
+            continue
+        envelope = dsse.Envelope.parse(world.publisher.store.read(listed.sha256, 1_000_000))
+        bent = dsse.Envelope(
+            envelope.payload_type,
+            envelope.payload,
+            tuple(dsse.Signature(each.key_id, other_form(each.sig)) for each in envelope.signatures),
+        )
+        new = world.publisher.store.put(bent.to_bytes())
+        assert new != listed.sha256
+        world.sql("UPDATE bundles SET sha256 = :new WHERE sha256 = :old", new=new, old=listed.sha256)
+
+
+def other_form(signature: bytes) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 - s)
+
+
+def alias_rewind(world: World) -> None:
+    world.sql(
+        "UPDATE aliases SET version_id = (SELECT v.id FROM versions v JOIN models m ON m.id = v.model_id "
+        "WHERE m.name = 'fraud' AND v.version = 1)"
+    )
+
+
+def restored_backup(world: World) -> None:
+    """A backup of when production was the second version; the third was reviewed and locked since."""
+    before = world.snapshot()
+    world.publisher.alias(world.push("fraud", b"another model"), "production")
+    world.lock = world.publisher.lock([PRODUCTION])[0]
+    world.restore(before)
+
+
+def honest_restore(world: World) -> None:
+    """The same by accident, and the publisher goes on: another third version."""
+    restored_backup(world)
+    world.publisher.alias(world.push("fraud", OLD), "production")
+
+
+def hidden_withdrawal(world: World) -> None:
+    world.publisher.withdraw("fraud:2", "wrong labels")
+    world.sql("UPDATE versions SET withdrawn_at = NULL, withdrawn_reason = NULL")
+
+
+def fast_forward(world: World) -> None:
+    """The newest number there can be, so that no later push is ever newer."""
+    world.sql(
+        "UPDATE versions SET version = :last WHERE version = 2 AND model_id = (SELECT id FROM models WHERE name = 'fraud')",
+        last=VERSION_MAX,
+    )
+
+
+def stolen_key(world: World) -> None:
+    """The thief pushes as ada, before anybody has noticed."""
+    world.replace_second_version(ADA)
+
+
+def revoked_key(world: World) -> None:
+    """The same, after it was noticed and the trust store revokes the key."""
+    world.replace_second_version(ADA)
+    world.revoke("ada")
+
+
+ATTACKS = (
+    Attack("Other bytes under a known digest", "i", other_bytes, all_clients("refused, exit 8 (MR104)")),
+    Attack("Another manifest under a known digest", "i", other_manifest, all_clients("refused, exit 8 (MR101)")),
+    Attack("Endless data", "i", endless_blob, all_clients("refused, exit 8 (MR103)")),
+    Attack("Blobs deleted", "i", blobs_deleted, all_clients("refused, exit 8 (MR103)"), remains="availability"),
+    Attack(
+        "Row and blobs replaced together (arbitrary installation)",
+        "iii",
+        arbitrary_installation,
+        {
+            "fresh": f"takes the attacker's model, {UNSIGNED}",
+            "enforce": "refused, exit 16 (MR201)",
+            "locked": "refused, exit 16 (MR201, MR211)",
+        },
+        remains="a client that demands no signature",
+    ),
+    Attack(
+        "The same, signed by the attacker's own key (key substitution)",
+        "iii",
+        key_substitution,
+        {
+            "fresh": "takes the attacker's model, warned (MR201, MR203)",
+            "enforce": "refused, exit 16 (MR201, MR203)",
+            "locked": "refused, exit 16 (MR201, MR203, MR211)",
+        },
+        remains="a client that demands no signature",
+    ),
+    Attack(
+        "The genuine files, told to be of another environment",
+        "iii",
+        swapped_environment,
+        {
+            "fresh": f"takes the right model, {UNSIGNED}",
+            "enforce": "refused, exit 16 (MR201)",
+            "locked": "refused, exit 16 (MR201, MR211)",
+        },
+        remains="a client that demands no signature",
+    ),
+    Attack(
+        "Rows that tell of another format (mix-and-match)", "ii", mix_and_match, all_clients("refused, exit 8 (MR102)")
+    ),
+    Attack(
+        "A genuine model under another name",
+        "ii",
+        renamed_model,
+        {
+            "fresh": "refused, exit 24 (MR102, MR202)",
+            "enforce": "refused, exit 24 (MR102, MR201, MR202)",
+            "locked": "refused, exit 24 (MR102, MR201, MR202, MR211)",
+        },
+    ),
+    Attack(
+        "Signatures taken away (stripping)",
+        "ii",
+        signature_stripping,
+        {
+            "fresh": f"{TAKES_RIGHT}, {UNSIGNED}",
+            "enforce": "refused, exit 16 (MR201)",
+            "locked": "refused, exit 16 (MR201, MR211)",
+        },
+    ),
+    Attack(
+        "Another valid form of the same signature",
+        "iii",
+        malleability,
+        {"fresh": f"{TAKES_RIGHT}, warned (MR201, MR203)", "enforce": TAKES_RIGHT, "locked": TAKES_RIGHT},
+        remains="nothing: a version is known by what was signed, never by its signature",
+    ),
+    Attack(
+        "The alias put back to an old version (rollback)",
+        "ii",
+        alias_rewind,
+        {
+            "fresh": "takes an old model, warned (MR201, MR203)",
+            "enforce": "takes an old model",
+            "locked": "refused, exit 16 (MR211)",
+        },
+        remains="who has no lock file",
+    ),
+    Attack(
+        "An old backup put back (freeze)",
+        "iv",
+        restored_backup,
+        {
+            "fresh": f"{TAKES_RIGHT}, warned (MR201, MR203)",
+            "enforce": TAKES_RIGHT,
+            "locked": "refused, exit 16 (MR211)",
+        },
+        remains="who has no lock file; here the right model was right until yesterday",
+    ),
+    Attack(
+        "An honest restore that gives a number twice",
+        "iv",
+        honest_restore,
+        {
+            "fresh": "takes an old model, warned (MR201, MR203)",
+            "enforce": "takes an old model",
+            "locked": "refused, exit 16 (MR211)",
+        },
+        remains="who has no lock file",
+    ),
+    Attack(
+        "A withdrawal hidden",
+        "ii",
+        hidden_withdrawal,
+        {
+            "fresh": f"{TAKES_RIGHT}, warned (MR201, MR203)",
+            "enforce": TAKES_RIGHT,
+            "locked": TAKES_RIGHT,
+        },
+        remains="everybody: the withdrawal is a row and not yet a signed statement",
+    ),
+    Attack(
+        "The last version number there is (fast-forward)",
+        "ii",
+        fast_forward,
+        all_clients("refused, exit 8 (MR102)"),
+    ),
+    Attack(
+        "A stolen key, not yet noticed",
+        "iii, key",
+        stolen_key,
+        {
+            "fresh": "takes the attacker's model, warned (MR201, MR203)",
+            "enforce": "takes the attacker's model",
+            "locked": "refused, exit 16 (MR211)",
+        },
+        remains="who has no lock file, until it is noticed; a role with a threshold of two",
+    ),
+    Attack(
+        "A stolen key that was revoked",
+        "iii, key",
+        revoked_key,
+        {
+            "fresh": "takes the attacker's model, warned (MR201, MR203)",
+            "enforce": "refused, exit 16 (MR201, MR204)",
+            "locked": "refused, exit 16 (MR201, MR204, MR211)",
+        },
+        remains="who has not got the newest trust store",
+    ),
+)
+
+
+def table() -> str:
+    """The rows of the page."""
+    names = list(CLIENTS)
+    lines = [f"| attack | power | {' | '.join(names)} | what remains |", "|---" * (len(names) + 3) + "|"]
+    for attack in ATTACKS:
+        outcomes = " | ".join(attack.promised[name] for name in names)
+        lines.append(f"| {attack.title} | {attack.powers} | {outcomes} | {attack.remains or '-'} |")
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The page with the table that there is now."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(FINISH)
+    return before + BEGIN + "\n" + table() + "\n" + FINISH + after
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"{len(ATTACKS)} attacks written to {PAGE.name}\n")
