@@ -130,13 +130,14 @@ def test_a_record_is_referenced(index: Index) -> None:
 
 
 def test_an_upgrade_logs_what_was_there(session: Session, index: Index, make_manifest: Callable[..., Manifest]) -> None:
-    """Claim: versions of before the log are appended once, by time, name and number."""
-    made = []
-    for model, created_at in (("b", "2026-01-02"), ("a", "2026-01-02"), ("c", "2026-01-01")):
-        manifest = make_manifest(model=model, created_at=f"{created_at}T00:00:00Z")
-        made.append(manifest_digest(manifest.to_bytes()))
+    """Claim: versions of before the log are appended once, by time, name and number, each after the one before it."""
+    made: list[str] = []
+    for model, day in (("b", 2), ("a", 2), ("c", 3), ("c", 1)):
         with index.transaction() as transaction:
-            transaction.next_version(model)
+            version, previous = transaction.next_version(model)
+            created_at = f"2026-01-0{day}T00:00:00Z"
+            manifest = make_manifest(model=model, version=version, previous=previous, created_at=created_at)
+            made.append(manifest_digest(manifest.to_bytes()))
             transaction.add(manifest, made[-1])
     with session.writing() as connection:
         for table in ("log_leaves", "log_nodes", "log_checkpoints"):
@@ -144,7 +145,7 @@ def test_an_upgrade_logs_what_was_there(session: Session, index: Index, make_man
         connection.execute(sa.text(f"UPDATE {REVISION_TABLE} SET version_num = '0004'"))
     assert migrate.upgrade(session).found == "0004"
     with index.reading_log() as log:
-        assert [row.payload_sha256 for row in log.leaves(0, 9)] == [made[2], made[1], made[0]]
-        assert log.agreed_size() == 3
+        assert [row.payload_sha256 for row in log.leaves(0, 9)] == [made[1], made[0], made[2], made[3]]
+        assert log.agreed_size() == 4
     with index.transaction() as transaction:
         assert transaction.log.append_unlogged() == 0

@@ -5,29 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelreg.client.checks import accepted, evidence_of, policy_of
+from modelreg.client.log import Log
 from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
 from modelreg.client.results import AliasMoved, Signed, Withdrawn
-from modelreg.config import Settings
-from modelreg.db.leases import Leases
-from modelreg.db.records import Index
 from modelreg.errors import ConflictError, UsageError
 from modelreg.manifest import WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry
 from modelreg.refs import parse_alias, parse_name, parse_reference
 from modelreg.rules import Mode, Purpose
-from modelreg.store.base import Store
 from modelreg.verify import verify
 
 if TYPE_CHECKING:
     from modelreg.trust.signer import Signer
 
 
-class Marks:
+class Marks(Log):
     """The part of ``Registry`` that changes what is said of a version, never the version."""
-
-    settings: Settings
-    store: Store
-    _index: Index
-    _leases: Leases
 
     def resolve(self, reference: str) -> IndexEntry:
         """The one version that ``reference`` names."""
@@ -69,5 +61,7 @@ class Marks:
             )
         policy = policy_of(self.settings, Purpose.PULL, mode=Mode.NO_VERIFY)
         judgement = verify(evidence_of(self.store, entry), policy, None)
+        signer_of_log = self._log_signer()
         made = make_bundles(accepted(judgement, f"{name} was not signed"), judgement.manifest_bytes, signer)
-        return sign_version(entry, made, self.store, self._index, self._leases, self.settings.user.value)
+        signed = sign_version(entry, made, self.store, self._index, self._leases, self.settings.user.value)
+        return self._covered(signed, signer_of_log)

@@ -104,15 +104,16 @@ class LogTables:
         return None if is_logged else self.append([leaf])
 
     def append_unlogged(self) -> int:
-        """Append every version that no entry is about, oldest first; how many those are."""
+        """Append every version that no entry is about, oldest first; how many those are.
+
+        A version whose clock was wrong still comes after the one before it.
+        """
         self.lock()
         logged = sa.select(log_leaves.c.position).where(log_leaves.c.payload_sha256 == versions.c.digest)
-        query = (
-            sa.select(versions.c.digest)
-            .join(models)
-            .where(~logged.exists())
-            .order_by(versions.c.created_at, models.c.name, versions.c.version)
-        )
+        time = sa.func.max(versions.c.created_at).over(partition_by=versions.c.model_id, order_by=versions.c.version)
+        placed = sa.select(versions.c.digest, time.label("time"), models.c.name, versions.c.version).join(models)
+        unlogged = placed.where(~logged.exists()).subquery()
+        query = sa.select(unlogged.c.digest).order_by(unlogged.c.time, unlogged.c.name, unlogged.c.version)
         digests = list(self._connection.execute(query).scalars())
         if digests:
             self.append(LogLeaf(LeafKind.MANIFEST.value, digest, ()) for digest in digests)
@@ -180,9 +181,20 @@ class LogTables:
 
     def newest_checkpoint(self) -> CheckpointRow | None:
         """The checkpoint of the largest size."""
-        query = sa.select(log_checkpoints).order_by(log_checkpoints.c.size.desc()).limit(1)
+        return self._newest(sa.true())
+
+    def _newest(self, wanted: sa.ColumnElement[bool]) -> CheckpointRow | None:
+        query = sa.select(log_checkpoints).where(wanted).order_by(log_checkpoints.c.size.desc()).limit(1)
         row = self._connection.execute(query).first()
         return None if row is None else CheckpointRow(row.size, bytes(row.note), row.record_sha256)
+
+    def checkpoint_before(self, size: int) -> CheckpointRow | None:
+        """The checkpoint of the largest size below ``size``."""
+        return self._newest(log_checkpoints.c.size < size)
+
+    def checkpoint_of_record(self, sha256: str) -> CheckpointRow | None:
+        """The checkpoint whose record has that digest."""
+        return self._newest(log_checkpoints.c.record_sha256 == sha256)
 
     def covering(self, positions: Sequence[int]) -> dict[int, int]:
         """For each of a page of positions the size of the first checkpoint that covers it, where there is one."""
