@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from modelreg.client.folder import is_pulled_folder, replay_folder, verify_folder
     from modelreg.client.golden import GoldenRequest
     from modelreg.client.keyring import Keyring, StoredKey, UnreadableKey, read_stored_key
+    from modelreg.client.log_audit import LogAudit, LogFinding, LogFlaw
+    from modelreg.client.logproof import LogChecked, check_log_file, read_note_file, write_log_file
     from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
     from modelreg.client.push import default_name
     from modelreg.client.reading import parse_share
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
         Check,
         Exported,
         LeaseHolder,
+        LogHead,
+        LogLine,
+        LogProven,
         Moved,
         Outcome,
         Pulled,
@@ -104,6 +109,8 @@ _HOMES = {
     "modelreg.client.folder": ("is_pulled_folder", "replay_folder", "verify_folder"),
     "modelreg.client.golden": ("GoldenRequest",),
     "modelreg.client.keyring": ("Keyring", "StoredKey", "UnreadableKey", "read_stored_key"),
+    "modelreg.client.log_audit": ("LogAudit", "LogFinding", "LogFlaw"),
+    "modelreg.client.logproof": ("LogChecked", "check_log_file", "read_note_file", "write_log_file"),
     "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
     "modelreg.client.reading": ("parse_share",),
     "modelreg.client.rebuild": ("rebuild_database",),
@@ -115,6 +122,9 @@ _HOMES = {
         "Check",
         "Exported",
         "LeaseHolder",
+        "LogHead",
+        "LogLine",
+        "LogProven",
         "Moved",
         "Outcome",
         "Pulled",
@@ -214,6 +224,13 @@ __all__ = [
     "LayerChange",
     "LeaseHolder",
     "LoadError",
+    "LogAudit",
+    "LogChecked",
+    "LogFinding",
+    "LogFlaw",
+    "LogHead",
+    "LogLine",
+    "LogProven",
     "Loss",
     "LossKind",
     "Manifest",
@@ -272,6 +289,7 @@ __all__ = [
     "Withdrawn",
     "__version__",
     "capture",
+    "check_log_file",
     "default_name",
     "diff",
     "diff_models",
@@ -286,6 +304,7 @@ __all__ = [
     "parse_filter",
     "parse_reference",
     "parse_share",
+    "read_note_file",
     "read_stored_key",
     "rebuild_database",
     "repair_model",
@@ -297,6 +316,7 @@ __all__ = [
     "to_json",
     "upgrade_schema",
     "verify_folder",
+    "write_log_file",
 ]
 
 

@@ -129,7 +129,8 @@ class _Auditing:
         size = self.log.size()
         head = self._head(size, chain)
         earlier = self._earlier([one for one in signed if one.origin == self.origin], head.size)
-        begin_phase(progress, "reading entries", head.size)
+        sizes = {blob.sha256: blob.size_bytes for blob in blobs}
+        begin_phase(progress, "reading statements", sum(sizes.get(one.digest, 0) for one in self.log.versions()))
         report = audit(self._with_statements(self._entries(chain, size), progress), head, earlier)
         self._take(report)
         versions = self._check_versions()
@@ -257,8 +258,8 @@ class _Auditing:
         def read(entry: LogEntry) -> LogEntry:
             leaf = _leaf(entry.leaf)
             statement = None if leaf is None else self._statement(leaf.payload_sha256)
-            if progress:
-                progress(1)
+            if progress and statement is not None:
+                progress(len(statement))
             return LogEntry(entry.index, entry.leaf, statement)
 
         for entry in at_once(self.store, read, entries):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.digest import is_sha256
-from modelreg.errors import DocumentError, NotFoundError, UntrustedError, UsageError
-from modelreg.files import reason_of
+from modelreg.errors import DocumentError, NotFoundError, PlacementError, UntrustedError, UsageError
+from modelreg.files import fsync_folder, reason_of
 from modelreg.trust.checkpoint import SignedCheckpoint, open_checkpoint
 from modelreg.trust.leaf import LogLeaf
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX, VerifierKey
@@ -54,6 +56,23 @@ def read_note_file(path: Path) -> bytes:
     return data
 
 
+def write_log_file(path: Path, data: bytes) -> None:
+    """Make ``path`` hold a proof or a checkpoint, whole or not at all; raises ``PlacementError``."""
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise PlacementError(f"{str(path)!r} cannot be written: {reason_of(error)}", hint="name another file") from None
+
+
 def check_log_file(path: str | Path, keys: Iterable[str], digest: str | None = None) -> LogChecked:
     """Check a proof or a checkpoint in a file by the log's public keys; with ``digest`` that it is about this manifest.
 
@@ -72,8 +91,7 @@ def check_log_file(path: str | Path, keys: Iterable[str], digest: str | None = N
         found = open_proof(data, wanted, logs)
     except DocumentError as error:
         raise UntrustedError(f"{path} proves nothing: {error.message}") from None
-    leaf = found.leaf
-    return _of(found.head, found.index, leaf)
+    return _of(found.head, found.index, found.leaf)
 
 
 def _of(head: SignedCheckpoint, position: int | None = None, leaf: LogLeaf | None = None) -> LogChecked:

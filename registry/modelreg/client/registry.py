@@ -385,4 +385,4 @@ class Registry(Marks, Travel):
         policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
         target = target_of(checks.get("target"), self.settings)
         entry = self.resolve(reference)
-        return entry, verify(evidence_of(self.store, entry, self.settings), policy, target)
+        return entry, verify(evidence_of(self.store, entry, self.settings, self._index), policy, target)
