@@ -20,7 +20,7 @@ from modelreg.trust.leaf import LogLeaf
 
 if TYPE_CHECKING:
     from modelreg.client.log_audit import LogAudit
-    from modelreg.trust.note import NoteSigner, VerifierKey
+    from modelreg.trust.note import NoteSigner
 
 Done = TypeVar("Done", Pushed, Signed, Moved)
 
@@ -123,23 +123,11 @@ class Log:
         checkpoints, as notes, that somebody has kept.  Raises ``UsageError`` for what is no key or note of this log.
         """
         from modelreg.client.log_audit import audit_log
+        from modelreg.client.logkey import log_keys
 
         origin = self._origin()
-        return audit_log(self.store, self._index, origin, self._log_keys(keys, origin), tuple(known), progress)
-
-    def _log_keys(self, given: Iterable[str], origin: str) -> tuple[VerifierKey, ...]:
-        from modelreg.client.anchor import load_anchor
-        from modelreg.client.logproof import vkey
-        from modelreg.trust.note import SignatureType
-
-        if texts := tuple(given):
-            return tuple(map(vkey, texts))
-        anchor = load_anchor(self.settings)
-        registries = anchor.store.registries if anchor and anchor.store else ()
-        if named := [one.log for one in registries if one.id == origin and one.log]:
-            return tuple(map(vkey, named))
-        signer = self._log_signer()
-        return () if signer is None else (signer.key(SignatureType.ED25519),)
+        trusted = log_keys(self.settings, origin, keys)
+        return audit_log(self.store, self._index, origin, trusted, tuple(known), progress)
 
     def _no_log_key(self) -> NotFoundError:
         path = self.settings.log_key.value

@@ -122,9 +122,10 @@ class _Auditing:
         blobs = tuple(self.store.blobs())
         begin_phase(progress, "reading records", sum(blob.size_bytes for blob in blobs))
         found = list(find_records(self.store, blobs, progress))
-        heads = [one.head for one in found if one.head is not None and self._is_signed(one.head)]
+        every = [one.head for one in found if one.head is not None]
+        heads = [head for head in every if self._is_signed(head)]
         self._check_rows(rows, {one.sha256: one.reason for one in found}, heads)
-        chain = longest_chain(heads, self.origin)
+        chain = longest_chain(every, self.origin, {head.sha256 for head in heads})
         signed = [*(head.checkpoint for head in heads), *self._signed_rows(rows), *known]
         size = self.log.size()
         head = self._head(size, chain)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 
+from modelreg.client.anchor import load_anchor
+from modelreg.client.logproof import vkey
 from modelreg.config import Settings
 from modelreg.errors import ConflictError, DocumentError, PassphraseError, SigningError
 from modelreg.trust.keys import Algorithm, PrivateKey
-from modelreg.trust.note import NoteSigner
+from modelreg.trust.note import NoteSigner, SignatureType, VerifierKey
 from modelreg.trust.signers.file import unlock_key_file, write_key_file
 
 
@@ -46,3 +49,19 @@ def made_log_signer(settings: Settings, origin: str) -> NoteSigner | None:
         with contextlib.suppress(ConflictError):  # another first push made it just now
             write_key_file(path, PrivateKey.generate(Algorithm.ED25519).to_pem())
     return log_signer(settings, origin)
+
+
+def log_keys(settings: Settings, origin: str, given: Iterable[str] = ()) -> tuple[VerifierKey, ...]:
+    """By which keys checkpoints of the log ``origin`` are checked: ``given`` ones, the trust store's, or one's own.
+
+    There may be none.  Raises ``UsageError`` for a text that is no key, ``SigningError`` for an own key that cannot be
+    used.
+    """
+    if texts := tuple(given):
+        return tuple(map(vkey, texts))
+    anchor = load_anchor(settings)
+    registries = anchor.store.registries if anchor and anchor.store else ()
+    if named := [one.log for one in registries if one.id == origin and one.log]:
+        return tuple(map(vkey, named))
+    signer = log_signer(settings, origin)
+    return () if signer is None else (signer.key(SignatureType.ED25519),)

@@ -9,7 +9,7 @@ Invariants: a record holds 1 to ``LEAVES_MAX`` entries and the checkpoint of exa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelreg.digest import is_sha256, sha256_hex
@@ -127,19 +127,21 @@ def follows(head: RecordHead, known: Mapping[str, RecordHead]) -> bool:
     return before is not None and (before.size, before.checkpoint.origin) == (head.start, head.checkpoint.origin)
 
 
-def longest_chain(heads: Sequence[RecordHead], origin: str | None = None) -> tuple[RecordHead, ...]:
-    """Of the records that lead back to entry 0 without a gap, those of the largest size, first record first.
+def longest_chain(
+    heads: Sequence[RecordHead], origin: str, ends: Container[str] | None = None
+) -> tuple[RecordHead, ...]:
+    """The records of the log ``origin`` that lead without a gap from entry 0 to the largest size, first record first.
 
-    ``origin`` names the log that is wanted.  Of two that reach as far the one with the smaller digest is taken.
+    ``ends`` are the digests of those that may be the last.  Of two that reach as far the one with the smaller digest is
+    taken.
     """
     whole: dict[str, RecordHead] = {}
     for head in sorted(heads, key=lambda head: (head.start, head.sha256)):
-        if origin in (None, head.checkpoint.origin) and follows(head, whole):
+        if head.checkpoint.origin == origin and follows(head, whole):
             whole[head.sha256] = head
-    if not whole:
-        return ()
-    place: RecordHead | None = min(whole.values(), key=lambda head: (-head.size, head.sha256))
-    chain = []
+    last = [head for head in whole.values() if ends is None or head.sha256 in ends]
+    place = min(last, key=lambda head: (-head.size, head.sha256), default=None)
+    chain: list[RecordHead] = []
     while place is not None:
         chain.append(place)
         place = whole[place.previous] if place.previous is not None else None
