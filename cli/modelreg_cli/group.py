@@ -30,6 +30,7 @@ COMMANDS = {
     "gc": "Remove blobs that no version needs, while others push and pull.",
     "fsck": "Check rows, manifests and blobs against each other, and mend what is damaged.",
     "explain": "Explain a rule, or list them all.",
+    "log": "Show, sign, prove and audit the log of everything that was pushed.",
     "key": "Make, show, move and protect the keys that sign.",
     "env": "Capture and compare environments.",
     "config": "Show every setting and where its value comes from.",

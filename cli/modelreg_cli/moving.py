@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import modelreg
 from modelreg_cli.result import Column, Lines, Result, Table
-from modelreg_cli.wording import counted, prefixed, size
+from modelreg_cli.wording import counted, prefixed, size, uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ def moved_result(schema: str, moved: Moved, value: dict[str, Json]) -> Result:
             **value,
             "versions": [_value(each) for each in moved.versions],
             "dry_run": moved.dry_run,
+            "checkpoint_problem": moved.checkpoint_problem,
             "exit": moved.exit,
         },
         blocks=(
@@ -35,6 +36,7 @@ def moved_result(schema: str, moved: Moved, value: dict[str, Json]) -> Result:
             tuple(found for each in moved.versions if each.outcome.value == "refused" for found in _refusals(each))
         ),
         quiet=tuple(each.reference for each in moved.versions if each.outcome.value == "new"),
+        notes=uncovered(moved.checkpoint_problem),
         exit_status=moved.exit,
     )
 

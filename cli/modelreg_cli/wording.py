@@ -37,6 +37,13 @@ def decided(verdict: Verdict) -> str:
     return verdict.decision.value
 
 
+def uncovered(problem: str | None) -> tuple[str, ...]:
+    """What to say of a change that was logged, and whose log could not be signed."""
+    if problem is None:
+        return ()
+    return (f"it is logged, and no checkpoint covers it yet: {problem}; modelreg log checkpoint signs the log",)
+
+
 def entry_value(entry: IndexEntry) -> dict[str, Json]:
     """An index entry as a JSON object."""
     import modelreg

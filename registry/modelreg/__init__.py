@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from modelreg.client.golden import GoldenRequest
     from modelreg.client.keyring import Keyring, StoredKey, UnreadableKey, read_stored_key
     from modelreg.client.locks import LockChange, find_lock, locked_reference, read_lock, write_lock
+    from modelreg.client.log_audit import LogAudit, LogFinding, LogFlaw
+    from modelreg.client.logproof import LogChecked, check_log_file, read_note_file, write_log_file
     from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
     from modelreg.client.push import default_name
     from modelreg.client.reading import parse_share
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
         Check,
         Exported,
         LeaseHolder,
+        LogHead,
+        LogLine,
+        LogProven,
         Moved,
         Outcome,
         Pulled,
@@ -107,6 +112,8 @@ _HOMES = {
     "modelreg.client.golden": ("GoldenRequest",),
     "modelreg.client.keyring": ("Keyring", "StoredKey", "UnreadableKey", "read_stored_key"),
     "modelreg.client.locks": ("LockChange", "find_lock", "locked_reference", "read_lock", "write_lock"),
+    "modelreg.client.log_audit": ("LogAudit", "LogFinding", "LogFlaw"),
+    "modelreg.client.logproof": ("LogChecked", "check_log_file", "read_note_file", "write_log_file"),
     "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
     "modelreg.client.reading": ("parse_share",),
     "modelreg.client.rebuild": ("rebuild_database",),
@@ -118,6 +125,9 @@ _HOMES = {
         "Check",
         "Exported",
         "LeaseHolder",
+        "LogHead",
+        "LogLine",
+        "LogProven",
         "Moved",
         "Outcome",
         "Pulled",
@@ -221,6 +231,13 @@ __all__ = [
     "Lock",
     "LockChange",
     "LockedVersion",
+    "LogAudit",
+    "LogChecked",
+    "LogFinding",
+    "LogFlaw",
+    "LogHead",
+    "LogLine",
+    "LogProven",
     "Loss",
     "LossKind",
     "Manifest",
@@ -279,6 +296,7 @@ __all__ = [
     "Withdrawn",
     "__version__",
     "capture",
+    "check_log_file",
     "default_name",
     "diff",
     "diff_models",
@@ -296,6 +314,7 @@ __all__ = [
     "parse_reference",
     "parse_share",
     "read_lock",
+    "read_note_file",
     "read_stored_key",
     "rebuild_database",
     "repair_model",
@@ -308,6 +327,7 @@ __all__ = [
     "upgrade_schema",
     "verify_folder",
     "write_lock",
+    "write_log_file",
 ]
 
 

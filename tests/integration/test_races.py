@@ -72,6 +72,10 @@ def test_200_racing_pushes_give_versions_1_to_200(
         assert len({registry.show(f"fraud:{v}", target="none").manifest.registry for v in (1, total)}) == 1
         for number, versions in enumerate(told):
             assert registry.resolve(f"fraud@by-{number}").version == versions[-1]
+        with registry._index.reading_log() as log:
+            assert len({row.payload_sha256 for row in log.leaves(0, total)}) == total
+            assert log.agreed_size() == total
+            records = len(log.checkpoints())
         swept = registry.gc()
-        assert (swept.blobs, swept.leftovers, swept.kept) == ((), 0, total + len(files))
+        assert (swept.blobs, swept.leftovers, swept.kept) == ((), 0, total + len(files) + records)
     tally("racing pushes", total)

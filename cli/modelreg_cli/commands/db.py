@@ -138,6 +138,12 @@ def rebuild(
             "losses": [_loss_value(loss) for loss in rebuilt.losses],
             "aliases": rebuilt.aliases,
             "withdrawals": rebuilt.withdrawals,
+            "log": {
+                "entries": rebuilt.log_entries,
+                "checkpoints": rebuilt.log_checkpoints,
+                "appended": rebuilt.log_appended,
+                "verified": rebuilt.log_is_verified,
+            },
             "foreign_registries": [{"registry": name, "versions": count} for name, count in rebuilt.foreign],
             "dry_run": rebuilt.dry_run,
         },
@@ -163,10 +169,23 @@ def _rebuilt_lines(url: str, rebuilt: Rebuilt, state: str | None) -> list[str]:
     if rebuilt.newest:
         newest = counted(len(rebuilt.newest), "newest version")
         lines.append(f"info: {newest} cannot be told from a push that died right before its commit")
+    lines += _log_lines(rebuilt)
     if state and not rebuilt.dry_run:
         lines.append(f"restored from {state}: aliases {rebuilt.aliases:,}, withdrawals {rebuilt.withdrawals:,}")
     elif not state:
         lines.append("NOT restored: aliases and withdrawals, which no manifest tells; --state FILE does")
+    return lines
+
+
+def _log_lines(rebuilt: Rebuilt) -> list[str]:
+    """What came back of the log, and what had to be logged anew."""
+    lines, would = [], "would be " if rebuilt.dry_run else ""
+    if rebuilt.log_entries:
+        told = "1 entry" if rebuilt.log_entries == 1 else f"{rebuilt.log_entries:,} entries"
+        checked = "" if rebuilt.log_is_verified else "; NOT checked: who signed them, since no key of the log is known"
+        lines.append(f"log: {told} {would}restored under {counted(rebuilt.log_checkpoints, 'checkpoint')}{checked}")
+    if rebuilt.log_appended:
+        lines.append(f"log: {counted(rebuilt.log_appended, 'version')} that no record covers {would}logged anew")
     return lines
 
 

@@ -17,7 +17,7 @@ from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Timeout, Tolerance, golden_line, refuse_without
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.signing import KEY_ID_SHOWN, unlocked
-from modelreg_cli.wording import counted, prefixed, size
+from modelreg_cli.wording import counted, prefixed, size, uncovered
 
 if TYPE_CHECKING:
     from modelreg import GoldenRequest, Pushed
@@ -177,9 +177,11 @@ def _result(pushed: Pushed, key: str | None) -> Result:
             "same_model_as": pushed.same_model_as,
             "already_there": pushed.already_there,
             "signed_by": pushed.signed_by,
+            "checkpoint_problem": pushed.checkpoint_problem,
             "verdict": pushed.verdict.to_json(),
         },
         blocks=(Lines(tuple(lines)),),
         quiet=() if pushed.digest is None else (f"sha256:{pushed.digest}",),
         verdict=pushed.verdict,
+        notes=uncovered(pushed.checkpoint_problem),
     )

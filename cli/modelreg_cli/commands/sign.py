@@ -13,7 +13,7 @@ from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.passphrases import FromFile
 from modelreg_cli.result import Lines, Result
 from modelreg_cli.signing import KEY_ID_SHOWN, unlocked
-from modelreg_cli.wording import prefixed
+from modelreg_cli.wording import prefixed, uncovered
 
 app = new_app()
 
@@ -59,7 +59,9 @@ def sign(
             "key_id": key_id,
             "bundles": [] if signed is None else [modelreg.to_json(bundle) for bundle in signed.bundles],
             "dry_run": dry_run,
+            "checkpoint_problem": signed.checkpoint_problem if signed else None,
         },
         blocks=(Lines((f"{version} {done} {name} ({key_id[:KEY_ID_SHOWN]})",)),),
         quiet=() if signed is None else tuple(f"sha256:{bundle.sha256}" for bundle in signed.bundles),
+        notes=uncovered(signed.checkpoint_problem if signed else None),
     )

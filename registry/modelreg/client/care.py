@@ -119,6 +119,7 @@ class LossKind(enum.StrEnum):
     MISSING_BLOB = "missing-blob"
     DOUBTFUL = "doubtful"
     BAD_MANIFEST = "bad-manifest"
+    BAD_RECORD = "bad-record"
     STATE = "state"
 
 
@@ -139,6 +140,8 @@ class Rebuilt:
 
     ``added`` versions were written beside ``known`` ones that were there; ``unnamed`` manifests are of pushes that were
     never committed, as the versions after them show.  ``aliases`` and ``withdrawals`` came from a saved listing.
+    ``log_entries`` with ``log_checkpoints`` came from the log's records, and ``log_appended`` versions that none covers
+    were logged anew; ``log_is_verified`` if a key that is known had signed the last record.
     """
 
     registry: str | None
@@ -153,4 +156,8 @@ class Rebuilt:
     aliases: int = 0
     withdrawals: int = 0
     foreign: tuple[tuple[str, int], ...] = ()
+    log_entries: int = 0
+    log_checkpoints: int = 0
+    log_appended: int = 0
+    log_is_verified: bool = False
     dry_run: bool = False

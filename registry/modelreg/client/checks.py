@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from modelreg.client.bundles import read_bundles
 from modelreg.client.provided import provided_names
 from modelreg.config import Settings
+from modelreg.db.records import Index
 from modelreg.digest import is_sha256
 from modelreg.environment import resolve_target
 from modelreg.errors import BlobMissingError, DocumentError, RefusedError
@@ -71,8 +72,13 @@ def target_of(text: str | None, settings: Settings) -> Target | None:
     return Target(name, environment, is_implied=text is None and settings.target.source == "default")
 
 
-def evidence_of(store: Store, entry: IndexEntry, settings: Settings | None = None) -> Evidence:
-    """What is known of an indexed version before its files are read; with ``settings`` also who signed it."""
+def evidence_of(
+    store: Store, entry: IndexEntry, settings: Settings | None = None, index: Index | None = None
+) -> Evidence:
+    """What is known of an indexed version before its files are read; with ``settings`` also who signed it.
+
+    With ``index`` its place in the log is proved, where a trust store names the log.
+    """
     data: bytes | None = None
     if is_sha256(entry.digest):  # a row can say anything
         with contextlib.suppress(BlobMissingError):
@@ -80,21 +86,26 @@ def evidence_of(store: Store, entry: IndexEntry, settings: Settings | None = Non
     evidence = Evidence(entry.digest, data, entry)
     if settings is None or data is None or not (entry.bundles or settings.trust_store.value):
         return evidence
-    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings)
+    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings, index)
 
 
-def with_signatures(evidence: Evidence, bundles: tuple[KeptBundle, ...], settings: Settings) -> Evidence:
+def with_signatures(
+    evidence: Evidence, bundles: tuple[KeptBundle, ...], settings: Settings, index: Index | None = None
+) -> Evidence:
     """``evidence`` with who signed the version, by its ``bundles``; a manifest that is none is signed by nobody."""
     data = evidence.manifest
     if data is None or manifest_digest(data) != evidence.digest or not (bundles or settings.trust_store.value):
         return evidence
+    from modelreg.client.logged import read_evidence
     from modelreg.client.trusting import assess, trusted_by
 
     try:
         manifest = parse_manifest(data)
     except DocumentError:
         return evidence  # which verify refuses
-    found = assess(manifest, data, bundles, trusted_by(settings))
+    trusted = trusted_by(settings)
+    shown = None if index is None or not trusted.names_log else read_evidence(index, evidence.digest)
+    found = assess(manifest, data, bundles, trusted, shown)
     return dataclasses.replace(
         evidence, signed_by=found.signed_by, doubts=found.doubts, unsigned=found.unsigned, bundles=bundles
     )

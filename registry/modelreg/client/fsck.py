@@ -31,6 +31,8 @@ from modelreg.store.base import BlobInfo, Store
 
 MANIFEST = "its manifest"
 SIGNATURE = "a signature"
+LOG = "the log"
+RECORD = "a record"
 PAGE_ROWS = 1000
 PAGE_FACETS = 100
 """Versions whose facets are asked for at once; one can have hundreds."""
@@ -47,6 +49,8 @@ def check(
     Raises ``StoreError`` and ``DatabaseError`` for what cannot be reached: then nothing is known.
     """
     rows = tuple(_rows(index))
+    with index.reading_log() as log:
+        records = [checkpoint.record_sha256 for checkpoint in log.checkpoints()]
     staged = tuple(store.staged())
     listed = {blob.sha256: blob for blob in store.blobs()}
     sentence = leases.preview(listed)
@@ -57,6 +61,7 @@ def check(
         checking.take(row)
         histories.setdefault(row.entry.model, []).append(row)
     checking.merge_needs()
+    checking.needs.update({Need(record): {LOG: RECORD} for record in records if is_sha256(record)})
     problems = [*checking.problems, *checking.blob_problems()]
     read_blobs, read_bytes, found = checking.read_blobs(share)
     problems += found
@@ -262,9 +267,11 @@ def _missing(need: Need, users: Mapping[str, str]) -> Problem:
 
 def _damaged(kind: ProblemKind, need: Need, users: Mapping[str, str], what: str) -> Problem:
     message = f"blob sha256:{need.sha256} of {_users(users)} {what}"
+    versions = tuple(user for user in users if user != LOG)
     if kind is ProblemKind.WRONG_CHUNKS:  # the blob is good, and the manifest can be no other
-        return Problem(kind, message, tuple(users), need.sha256, "push the version again and withdraw this one")
-    return Problem(kind, message, tuple(users), need.sha256, FROM_ELSEWHERE, need)
+        return Problem(kind, message, versions, need.sha256, "push the version again and withdraw this one")
+    fix = FROM_ELSEWHERE if versions else "modelreg fsck --repair makes it again from the database"
+    return Problem(kind, message, versions, need.sha256, fix, need)
 
 
 _COMPARED = tuple(

@@ -46,9 +46,9 @@ from modelreg.store.base import BlobReader, Store
 NOWHERE = "no --from was given"
 
 
-def rehearse_healing(checked: Checked, places: Iterable[str]) -> Healed:
+def rehearse_healing(checked: Checked, index: Index, places: Iterable[str]) -> Healed:
     """What a healing would try; of what the sources hold nothing is read."""
-    sources = [open_source(place) for place in places]
+    sources = _sources(checked, index, places)
     return Healed(tuple(_rehearsed(problem, sources) for problem in checked.problems), dry_run=True)
 
 
@@ -101,7 +101,7 @@ def heal(
     Raises ``UsageError`` for a place that is no source, ``StoreError`` and ``DatabaseError`` for what cannot be
     written: what was mended before stays so, and the same again goes on.
     """
-    sources = [open_source(place) for place in places]
+    sources = _sources(checked, index, places)
     healed = _heal(checked, store, index, leases, user, sources, progress)
     if not any(healing.done and _is_manifest(healing.problem) for healing in healed.healings):
         return healed
@@ -111,6 +111,15 @@ def heal(
     new = tuple(found for found in again.problems if (found.kind, found.blob, found.versions) not in known)
     more = _heal(dataclasses.replace(again, problems=new), store, index, leases, user, sources, progress)
     return Healed(healed.healings + more.healings)
+
+
+def _sources(checked: Checked, index: Index, places: Iterable[str]) -> list[Source]:
+    """Where blobs can come from: ``places``, and the database for records of the log, where one is needed."""
+    from modelreg.client.records import RecordsOfDatabase
+
+    sources: list[Source] = [open_source(place) for place in places]
+    records = RecordsOfDatabase.among((problem.need.sha256 for problem in checked.problems if problem.need), index)
+    return [*sources, records] if records else sources
 
 
 def _is_manifest(problem: Problem) -> bool:

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from modelreg.client.checks import Checks, accepted, evidence_of, policy_of, target_of
+from modelreg.client.log import Log
 from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
 from modelreg.client.results import AliasMoved, Signed, Withdrawn
-from modelreg.config import Settings
-from modelreg.db.leases import Leases
-from modelreg.db.records import Index
 from modelreg.errors import ConflictError, UsageError
 from modelreg.manifest import WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry
 from modelreg.refs import parse_alias, parse_name, parse_reference
-from modelreg.rules import Mode, Purpose
-from modelreg.store.base import Store
+from modelreg.rules import Mode, Policy, Purpose, Target
 from modelreg.verify import Judgement, verify
 
 if TYPE_CHECKING:
@@ -24,13 +21,8 @@ if TYPE_CHECKING:
     from modelreg.trust.signer import Signer
 
 
-class Marks:
+class Marks(Log):
     """The part of ``Registry`` that says something of a version, and never changes it."""
-
-    settings: Settings
-    store: Store
-    _index: Index
-    _leases: Leases
 
     def judge(
         self, reference: str, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]
@@ -40,13 +32,15 @@ class Marks:
         target = target_of(checks.get("target"), self.settings)
         lock = checks.get("lock")
         if lock is None:
-            entry = self.resolve(reference)
-            return entry, verify(evidence_of(self.store, entry, self.settings), policy, target)
+            return self._judge(reference, policy, target)
         from modelreg.client.locks import against_lock, locked_reference
 
-        entry = self.resolve(locked_reference(reference, lock))
-        judgement = verify(evidence_of(self.store, entry, self.settings), policy, target)
+        entry, judgement = self._judge(locked_reference(reference, lock), policy, target)
         return entry, against_lock(judgement, lock, entry.model)
+
+    def _judge(self, reference: str, policy: Policy, target: Target | None) -> tuple[IndexEntry, Judgement]:
+        entry = self.resolve(reference)
+        return entry, verify(evidence_of(self.store, entry, self.settings, self._index), policy, target)
 
     def resolve(self, reference: str) -> IndexEntry:
         """The one version that ``reference`` names."""
@@ -100,5 +94,7 @@ class Marks:
             )
         policy = policy_of(self.settings, Purpose.PULL, mode=Mode.NO_VERIFY)
         judgement = verify(evidence_of(self.store, entry), policy, None)
+        signer_of_log = self._log_signer()
         made = make_bundles(accepted(judgement, f"{name} was not signed"), judgement.manifest_bytes, signer)
-        return sign_version(entry, made, self.store, self._index, self._leases, self.settings.user.value)
+        signed = sign_version(entry, made, self.store, self._index, self._leases, self.settings.user.value)
+        return self._covered(signed, signer_of_log)

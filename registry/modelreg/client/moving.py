@@ -343,6 +343,8 @@ class _Settlement:
             is_withdrawn = transaction.keep_withdrawn(
                 offer.model, offer.version, offer.withdrawn_reason, offer.withdrawn_at
             )
+        moved = tuple(self._moved(transaction)) if self.how.with_aliases else ()
+        transaction.log_manifest(offer.digest)  # with no signer: whose the received signatures are nobody has asked
         return Received(
             offer.model,
             offer.version,
@@ -350,7 +352,7 @@ class _Settlement:
             Outcome.NEW if self.is_new else Outcome.PRESENT,
             size_bytes=self.size_bytes,
             withdrawn=is_withdrawn,
-            aliases=tuple(self._moved(transaction)) if self.how.with_aliases else (),
+            aliases=moved,
             verdict=self.verdict,
         )
 

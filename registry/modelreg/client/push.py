@@ -215,6 +215,7 @@ class _Commit:
             found, data = before
             self._sign(transaction, found, data)
             self._move_aliases(transaction, version - 1)
+            self._log(transaction, previous)
             return found, previous
         manifest = self._manifest(version, previous)
         data = manifest.to_bytes()
@@ -225,6 +226,7 @@ class _Commit:
         transaction.add(manifest, digest)
         self._sign(transaction, manifest, data)
         self._move_aliases(transaction, version)
+        self._log(transaction, digest)
         return manifest, digest
 
     def _sign(self, transaction: Transaction, manifest: Manifest, data: bytes) -> None:
@@ -238,6 +240,11 @@ class _Commit:
             transaction.require_not_condemned(bundle.indexed.sha256)
             self._store.put(bundle.data, owner=self._claim.owner)
         transaction.add_bundles(manifest.model, manifest_digest(data), [bundle.indexed for bundle in made])
+
+    def _log(self, transaction: Transaction, digest: str) -> None:
+        """Last of all, since it makes every other push wait till the commit."""
+        signer = self._request.signer
+        transaction.log_manifest(digest, () if signer is None else (signer.public.id,))
 
     def _move_aliases(self, transaction: Transaction, version: int) -> None:
         for alias in self._request.aliases:

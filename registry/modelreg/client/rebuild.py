@@ -24,6 +24,8 @@ from modelreg.manifest import IndexedBundle, IndexEntry, Manifest
 from modelreg.store.base import BlobInfo, Store
 
 if TYPE_CHECKING:
+    from modelreg.client.records import FoundRecord
+    from modelreg.client.restoring import FoundLog
     from modelreg.client.saved_state import SavedVersion
     from modelreg.config import Settings
     from modelreg.db.leases import Leases
@@ -69,9 +71,9 @@ def rebuild_database(
         index = Index(session)
         if not is_absent and not add and not index.is_empty():
             raise _not_empty(session)
-        work = _Rebuilding(store, taken, saved, add=add, progress=progress)
+        work = _Rebuilding(store, taken, saved, settings, add=add, progress=progress)
         if dry_run:
-            return work.rehearse({} if is_absent else _listed(index))
+            return work.rehearse({} if is_absent else _listed(index), has_log=not is_absent and _has_log(index))
         return work.run(index, Leases(session), session, settings.user.value)
 
 
@@ -80,6 +82,11 @@ def _not_empty(session: Session) -> ConflictError:
         f"the database {session.shown_url} lists versions already; nothing was changed",
         hint="--add adds what it lacks and leaves the rest; --database names another, empty one",
     )
+
+
+def _has_log(index: Index) -> bool:
+    with index.reading_log() as log:
+        return log.size() > 0
 
 
 def _listed(index: Index) -> Mapping[str, dict[int, str]]:
@@ -97,6 +104,7 @@ class _Surveyed:
     candidates: Mapping[str, list[Candidate]]
     losses: tuple[Loss, ...]
     bundles: Mapping[str, tuple[IndexedBundle, ...]]
+    records: tuple[FoundRecord, ...]
 
     @property
     def manifests(self) -> int:
@@ -111,6 +119,7 @@ class _Rebuilding:
         store: Store,
         taken: frozenset[str],
         saved: tuple[SavedVersion, ...],
+        settings: Settings,
         *,
         add: bool,
         progress: Progress | None,
@@ -118,15 +127,20 @@ class _Rebuilding:
         self._store = store
         self._taken = taken
         self._saved = saved
+        self._settings = settings
         self._add = add
         self._progress = progress
         self._last: tuple[Rebuilt, IndexEntry] | None = None
 
-    def rehearse(self, listed: Mapping[str, dict[int, str]]) -> Rebuilt:
+    def rehearse(self, listed: Mapping[str, dict[int, str]], *, has_log: bool) -> Rebuilt:
         """What would be written beside what ``listed`` has; aliases and withdrawals are not looked at."""
         surveyed = self._survey(self._listed())
         lineages = self._lineages(surveyed, lambda model: listed.get(model, {}))
-        return replace(self._told(surveyed, lineages), dry_run=True)
+        told = replace(self._told(surveyed, lineages), dry_run=True)
+        found = None if has_log else self._find_log(surveyed, told.registry)
+        logged = found.payloads if found else frozenset[str]()
+        unlogged = sum(1 for one in _chosen(lineages) if one.entry.digest not in logged)
+        return _with_log(told, found, unlogged)
 
     def run(self, index: Index, leases: Leases, session: Session, user: str) -> Rebuilt:
         """Write it."""
@@ -152,7 +166,14 @@ class _Rebuilding:
         for one in candidates:
             by_model.setdefault(one.entry.model, []).append(replace(one, is_file=one.entry.digest in files))
         bundles = find_bundles(self._store, blobs, candidates)
-        return _Surveyed(blobs, by_model, tuple(one for one in found if isinstance(one, Loss)), bundles)
+        records = self._records(blobs)
+        return _Surveyed(blobs, by_model, tuple(one for one in found if isinstance(one, Loss)), bundles, records)
+
+    def _records(self, blobs: Mapping[str, BlobInfo]) -> tuple[FoundRecord, ...]:
+        from modelreg.client.records import find_records
+
+        begin_phase(self._progress, "reading the log", sum(blob.size_bytes for blob in blobs.values()))
+        return tuple(find_records(self._store, blobs.values(), self._progress))
 
     def _require_taken(self, candidates: list[Candidate]) -> None:
         unknown = sorted(self._taken - {one.entry.digest for one in candidates})
@@ -192,9 +213,22 @@ class _Rebuilding:
             withdrawals=restored.withdrawals,
             losses=told.losses + restored.losses,
         )
+        found = None if transaction.log.size() else self._find_log(surveyed, told.registry)
+        if found is not None:
+            found.restore(transaction.log, self._store)
+        told = _with_log(told, found, transaction.log.append_unlogged())
         added = [one.entry for lineage in lineages.values() for one in lineage.chosen]
         self._last = (told, added[-1]) if added else None
         return told
+
+    def _find_log(self, surveyed: _Surveyed, origin: str | None) -> FoundLog | None:
+        """The log of the registry that most versions came from, as far as the store has it."""
+        if origin is None:
+            return None
+        from modelreg.client.logkey import log_keys
+        from modelreg.client.restoring import find_log
+
+        return find_log(self._store, surveyed.records, origin, log_keys(self._settings, origin))
 
     def _written(self, transaction: Transaction) -> Rebuilt | None:
         """What was told of a transaction of unknown outcome, if it was committed."""
@@ -203,7 +237,7 @@ class _Rebuilding:
         return self._last[0]
 
     def _told(self, surveyed: _Surveyed, lineages: Mapping[str, Lineage]) -> Rebuilt:
-        chosen = [one for lineage in lineages.values() for one in reversed(lineage.chosen)]
+        chosen = _chosen(lineages)
         unnamed = [one.entry.digest for lineage in lineages.values() for one in lineage.unnamed]
         identities = Counter(one.registry for one in chosen if len(one.registry) <= REGISTRY_ID_LENGTH)
         ranked = sorted(identities.items(), key=lambda item: (-item[1], item[0]))
@@ -242,6 +276,21 @@ class _Rebuilding:
                 return blob.size_bytes == size_bytes
         except BlobMissingError:
             return False
+
+
+def _chosen(lineages: Mapping[str, Lineage]) -> list[Candidate]:
+    return [one for lineage in lineages.values() for one in reversed(lineage.chosen)]
+
+
+def _with_log(told: Rebuilt, found: FoundLog | None, appended: int) -> Rebuilt:
+    return replace(
+        told,
+        log_entries=found.entries if found else 0,
+        log_checkpoints=len(found.chain) if found else 0,
+        log_appended=appended,
+        log_is_verified=found is not None and found.is_verified,
+        losses=told.losses + (found.losses if found else ()),
+    )
 
 
 def _name(entry: IndexEntry) -> str:

@@ -167,7 +167,9 @@ class Registry(Marks, Travel):
         )
         if dry_run:
             return rehearse(request, progress)
-        return push(request, self.store, self._index, self._leases, progress)
+        signer_of_log = self._log_signer()
+        pushed = push(request, self.store, self._index, self._leases, progress)
+        return self._covered(pushed, signer_of_log)
 
     def pull(
         self,
@@ -372,6 +374,6 @@ class Registry(Marks, Travel):
     ) -> Healed:
         """Mend what ``fsck`` found: rows from their manifests, blobs from stores and pulled folders at ``places``."""
         if dry_run:
-            return rehearse_healing(checked, places)
+            return rehearse_healing(checked, self._index, places)
         user = self.settings.user.value
         return heal(checked, self.store, self._index, self._leases, user, places, progress=progress)

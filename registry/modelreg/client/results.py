@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ class Pushed:
 
     ``same_model_as`` is the version before, if it holds the same weights and architecture.  ``already_there``: with
     ``once`` nothing was pushed, since ``version`` is the same push, made before.  ``signed_by`` is the id of the key
-    that signed it.
+    that signed it.  ``checkpoint_problem`` is why the log's head could not be signed: the version is pushed and logged,
+    and the next checkpoint will cover it.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Pushed:
     same_model_as: str | None = None
     already_there: bool = False
     signed_by: str | None = None
+    checkpoint_problem: str | None = None
 
     @property
     def reference(self) -> str:
@@ -45,14 +47,62 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class LogHead:
+    """A signed checkpoint of the log ``origin`` at ``size`` entries, whose root in hex is ``root``.
+
+    ``note`` is the C2SP signed note, ``record_sha256`` the blob that keeps it with its entries; ``None`` where nothing
+    was kept.
+    """
+
+    origin: str
+    size: int
+    root: str
+    note: str
+    record_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogProven:
+    """The proof, as its file's bytes, that the manifest of a version is entry ``position`` of ``size`` in the log."""
+
+    model: str
+    version: int
+    digest: str
+    position: int
+    size: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One entry of the log, as ``log show`` tells it.
+
+    ``model`` and ``version`` are those of the index, where it lists the statement.  ``signers`` are ids of the keys
+    whose signatures were checked when it was logged; ``checkpoint`` is the size of the first one that covers it.
+    """
+
+    position: int
+    kind: str
+    payload_sha256: str
+    signers: tuple[str, ...]
+    model: str | None = None
+    version: int | None = None
+    checkpoint: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
-    """A version and the bundles that the key with the id ``key_id`` made over it."""
+    """A version and the bundles that the key with the id ``key_id`` made over it.
+
+    ``checkpoint_problem``: as of ``Pushed``.
+    """
 
     model: str
     version: int
     digest: str
     key_id: str
     bundles: tuple[IndexedBundle, ...]
+    checkpoint_problem: str | None = None
 
     @property
     def reference(self) -> str:
@@ -198,7 +248,7 @@ class Received:
 class Moved:
     """What became of every version that ``source``, an archive or a registry, offered; by name and number.
 
-    With ``dry_run`` everything was found out and nothing was written.
+    With ``dry_run`` everything was found out and nothing was written.  ``checkpoint_problem``: as of ``Pushed``.
     """
 
     source: str
@@ -206,6 +256,7 @@ class Moved:
     dry_run: bool = False
     digest: str | None = None
     """That of the archive."""
+    checkpoint_problem: str | None = None
 
     @property
     def exit(self) -> int:

@@ -99,6 +99,7 @@ def sign_version(
 
     def add(transaction: Transaction) -> Signed:
         transaction.add_bundles(entry.model, entry.digest, listed)
+        transaction.log_manifest(entry.digest, (done.key_id,))
         return done
 
     def added(transaction: Transaction) -> Signed | None:

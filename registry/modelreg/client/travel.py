@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelreg.client.checks import evidence_of, policy_of, refuse
+from modelreg.client.log import Log
 from modelreg.client.mirroring import mirror, wanted_names
 from modelreg.client.moving import Receiver, Reception, inspector_on_demand
 from modelreg.client.packing import ArchiveSource, Nowhere, Packing, StreamWriter, archive_file, check_archive_path
 from modelreg.client.reindex import reindex
 from modelreg.client.results import Exported, Moved, Reindexed
-from modelreg.config import Settings
-from modelreg.db.leases import Leases
-from modelreg.db.records import Index
 from modelreg.digest.streams import Progress
 from modelreg.errors import UsageError
 from modelreg.findings import Verdict
@@ -22,17 +20,11 @@ from modelreg.manifest import IndexEntry
 from modelreg.masking import masked
 from modelreg.refs import parse_reference
 from modelreg.rules import RULES, Mode, Policy, Purpose
-from modelreg.store.base import Store
 from modelreg.verify import verify
 
 
-class Travel:
+class Travel(Log):
     """The part of ``Registry`` that moves versions."""
-
-    settings: Settings
-    store: Store
-    _index: Index
-    _leases: Leases
 
     def export(
         self,
@@ -89,9 +81,11 @@ class Travel:
         that is no whole archive.
         """
         receiver = self._receiver("import", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
+        signer_of_log = None if dry_run else self._log_signer()
         with ArchiveSource(Path(path)) as source, inspector_on_demand() as inspector:
             received = tuple(receiver.receive(source, offer, inspector) for offer in source.offers)
-            return Moved(str(path), received, dry_run, source.archive.digest)
+            moved = Moved(str(path), received, dry_run, source.archive.digest)
+        return moved if dry_run else self._covered(moved, signer_of_log)
 
     def mirror(
         self,
@@ -112,9 +106,10 @@ class Travel:
         """
         receiver = destination._receiver("mirror", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
         names = wanted_names(self._index.names(), filters)
-        return Moved(
-            masked(self.settings.database_url.value), mirror(self.store, self._index, names, receiver), dry_run
-        )
+        signer_of_log = None if dry_run else destination._log_signer()
+        received = mirror(self.store, self._index, names, receiver)
+        moved = Moved(masked(self.settings.database_url.value), received, dry_run)
+        return moved if dry_run else destination._covered(moved, signer_of_log)
 
     def _receiver(
         self, what: str, *, aliases: bool, allow: Iterable[str], dry_run: bool, progress: Progress | None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from modelreg.client.anchor import Anchor, load_anchor
 from modelreg.client.keyring import Keyring, StoredKey
+from modelreg.client.logged import LogEvidence, proved
 from modelreg.config import Settings
 from modelreg.digest import is_sha256, sha256_hex
 from modelreg.errors import DocumentError, SigningError, UntrustedError
@@ -18,10 +19,13 @@ from modelreg.findings import Finding, Severity
 from modelreg.manifest import BundleKind, Manifest
 from modelreg.rules import RULES
 from modelreg.trust import dsse, oms
-from modelreg.trust.decision import STRANGERS_NAMED_MAX, Distrust, decide
+from modelreg.trust.checkpoint import SignedCheckpoint
+from modelreg.trust.decision import STRANGERS_NAMED_MAX, Distrust, TrustDecision, decide
 from modelreg.trust.keys import PublicKey
+from modelreg.trust.note import VerifierKey
 from modelreg.trust.oms_statement import differences
-from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement
+from modelreg.trust.proof import Logged
+from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement, TrustStore
 from modelreg.verify import KeptBundle
 
 SIGNATURES_MAX = 128
@@ -35,6 +39,12 @@ class Trusted:
     keys: tuple[PublicKey, ...]
     anchor: Anchor | None = None
     problem: Finding | None = None
+
+    @property
+    def names_log(self) -> bool:
+        """Whether a version must be proved to stand in a log."""
+        store = self.anchor.store if self.anchor else None
+        return store is not None and any(registry.log for registry in store.registries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +69,19 @@ def trusted_by(settings: Settings) -> Trusted:
     return Trusted(tuple(PublicKey.from_pem(key.public_pem.encode("ascii")) for key in found))
 
 
-def assess(manifest: Manifest, data: bytes, bundles: Iterable[KeptBundle], trusted: Trusted) -> Assessment:
-    """Whether a version whose manifest has the bytes ``data`` is signed by whom it has to be.  Pure."""
+def assess(
+    manifest: Manifest,
+    data: bytes,
+    bundles: Iterable[KeptBundle],
+    trusted: Trusted,
+    evidence: LogEvidence | None = None,
+    known: SignedCheckpoint | None = None,
+) -> Assessment:
+    """Whether a version whose manifest has the bytes ``data`` is signed by whom it has to be.  Pure.
+
+    ``evidence`` is what the registry shows of its place in the log, for a trust store that names logs; ``None`` where
+    no registry was asked.  ``known`` is the newest checkpoint that this client has seen.
+    """
     case = _Case(manifest, data, trusted)
     for bundle in bundles:
         case.take(bundle)
@@ -70,7 +91,8 @@ def assess(manifest: Manifest, data: bytes, bundles: Iterable[KeptBundle], trust
         return Assessment(tuple(sorted(case.signers)), (*problems, *case.flaws, *case.strangers()))
     if anchor.store is None:
         return Assessment((), (*problems, *case.flaws), Severity.REFUSE)
-    decision = decide(anchor.store, manifest.model, case.signers, None, unverified=case.told)
+    places, unproved = _places(case, anchor.store, evidence, known)
+    decision = _decided(case, anchor.store, places)
     doubts = [
         RULES[doubt.kind.rule].found(doubt.message, fix=doubt.fix, severity=doubt.severity)
         for doubt in decision.doubts
@@ -81,9 +103,53 @@ def assess(manifest: Manifest, data: bytes, bundles: Iterable[KeptBundle], trust
         message = f"the trust store does not let {manifest.registry} be the registry that {case.name} comes from"
         return Assessment((), (*problems, RULES["MR205"].found(message, severity=unsigned), *case.flaws), unsigned)
     signed_by = decision.good if decision.trusted else ()
-    return Assessment(signed_by, (*problems, *case.flaws, *doubts), unsigned)
+    return Assessment(signed_by, (*problems, *case.flaws, *unproved, *doubts), unsigned)
 
 
+def _places(
+    case: _Case, store: TrustStore, evidence: LogEvidence | None, known: SignedCheckpoint | None
+) -> tuple[tuple[Logged, ...], tuple[Finding, ...]]:
+    """Where the version is proved to stand in a log that the trust store names, and what is wrong with the proof."""
+    named = [registry.log for registry in store.registries if registry.log]
+    if not named or evidence is None:
+        return (), ()
+    try:
+        found = proved(
+            evidence,
+            sha256_hex(case.data),
+            map(VerifierKey.parse, named),
+            witnesses=[VerifierKey.parse(key) for key in store.witnesses.keys],
+            quorum=store.witnesses.quorum,
+            known=known,
+        )
+    except DocumentError as error:
+        grave = Severity.INFO if store.mode is Enforcement.OFF else Severity.REFUSE
+        return (), (RULES["MR208"].found(f"{case.name}: {error.message}", severity=grave),)
+    if found:
+        return found, ()
+    told = evidence.problem or "the registry shows no proof"
+    message = f"{case.name} is not proved to be in the log that the trust store names: {told}"
+    return (), (RULES["MR208"].found(message, fix=NOT_COVERED, severity=_UNSIGNED[store.mode]),)
+
+
+def _decided(case: _Case, store: TrustStore, places: Iterable[Logged]) -> TrustDecision:
+    """The decision at the first place in the registry's own log where enough of the signers had been logged.
+
+    A signature counts from the entry on that names its key; where none of them is enough, the version counts as newer
+    than everything in the log, with all its signatures.
+    """
+    model, logged = case.manifest.model, set[str]()
+    for place in places:
+        if place.head.checkpoint.origin != case.manifest.registry:
+            continue  # another registry's log took it in, whose numbers mean nothing to the roles
+        logged |= set(place.leaf.signer_key_ids)
+        decision = decide(store, model, case.signers & logged, place.index, unverified=case.told)
+        if decision.trusted:
+            return decision
+    return decide(store, model, case.signers, None, unverified=case.told)
+
+
+NOT_COVERED = "have whoever keeps the log's key cover it: modelreg log checkpoint"
 _UNSIGNED = {
     Enforcement.OFF: Severity.INFO,
     Enforcement.WARN: Severity.WARN,

@@ -31,7 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 _BY_NAME = {row.name: row for row in SCHEMA}
-_USERS_OWN = ("keys", "trust_store")
+_USERS_OWN = ("keys", "trust_store", "log_key")
 """Whoever writes a project's file is not to choose where its users' private keys are written, or whom they believe."""
 
 
@@ -63,6 +63,7 @@ class Settings:
     keys: Setting[Path]
     sign: Setting[str | None]
     trust_store: Setting[Path | None]
+    log_key: Setting[Path | None]
 
     def __iter__(self) -> Iterator[Setting[Value]]:
         return (cast(Setting[Value], getattr(self, field.name)) for field in fields(self))
@@ -97,7 +98,10 @@ def load_settings(
 
 
 def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> Settings:
-    """Fill in the defaults, those of the database and the store following ``home``."""
+    """Fill in the defaults, those of the database, the store and the log's key following ``home``.
+
+    A database that was named is shared, and has a log's key only where one is named too.
+    """
     home = found.get("home") or Setting("home", _user_data(), "default")
     defaults: dict[str, Callable[[], Value]] = {
         "database_url": lambda: sqlite_url(Path(str(home.value)) / "registry.db"),
@@ -111,6 +115,7 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
         "keys": _user_keys,
         "sign": lambda: None,
         "trust_store": lambda: None,
+        "log_key": lambda: None if "database_url" in found else Path(str(home.value)) / "log.key",
     }
     filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}
     return Settings(home=cast(Setting[Path], home), **cast(dict[str, Any], filled))

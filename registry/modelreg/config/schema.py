@@ -87,4 +87,11 @@ SCHEMA = (
         "none: the user's own keys are trusted",
         "The signed document of who may sign what; no project's file can name it.",
     ),
+    Specification(
+        "log_key",
+        Kind.PATH,
+        "MODELREG_LOG_KEY",
+        "HOME/log.key of the embedded registry",
+        "The file of the key that signs the log's checkpoints; no project's file can name it.",
+    ),
 )

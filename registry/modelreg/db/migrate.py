@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from modelreg.db import postgresql
+from modelreg.db.log import LogTables
 from modelreg.db.schema import REVISION, REVISION_TABLE
 from modelreg.db.session import Session
 from modelreg.errors import SchemaRevisionError
@@ -68,6 +69,8 @@ def require_current(session: Session, *, create: bool = True) -> None:
 def upgrade(session: Session) -> SchemaStatus:
     """Bring the schema to this program's revision, in one transaction; returns what was found before.
 
+    Versions of before there was a log are appended to it, oldest first: that they were here by now is what it proves.
+
     Raises ``SchemaRevisionError`` for a revision that this program does not know, that is, a newer one.
     """
     if session.sqlite_path is not None:
@@ -83,6 +86,7 @@ def upgrade(session: Session) -> SchemaStatus:
                 hint=_NEWER,
             )
         _run_alembic(connection)
+        LogTables(connection).append_unlogged()
         return before
 
 

@@ -49,6 +49,8 @@ class Lock(enum.IntEnum):
     SCHEMA = 1
     REGISTRY = 2
     SWEEP = 3
+    LOG = 4
+    """Always taken after the row of a model, so that no two transactions wait for each other."""
 
 
 def make_engine(address: Address, pool_size: int | None) -> sa.Engine:

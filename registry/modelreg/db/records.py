@@ -15,8 +15,19 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from modelreg.db import postgresql
+from modelreg.db.log import LogTables
 from modelreg.db.rows import FacetRow, IndexedFacets
-from modelreg.db.schema import aliases, bundles, facets, files, models, registry, versions, without_facets
+from modelreg.db.schema import (
+    aliases,
+    bundles,
+    facets,
+    files,
+    log_checkpoints,
+    models,
+    registry,
+    versions,
+    without_facets,
+)
 from modelreg.db.search import find
 from modelreg.db.session import ATTEMPTS, Session, pause
 from modelreg.db.transaction import Transaction
@@ -210,9 +221,15 @@ class Index:
             return tuple(connection.execute(query).scalars())
 
     def referenced(self) -> frozenset[str]:
-        """Every blob that some version needs: its manifest, its files and its signatures."""
+        """Every blob that some version needs, its manifest, its files and its signatures, and the log's records."""
         with self._session.reading() as connection:
             return referenced_blobs(connection)
+
+    @contextlib.contextmanager
+    def reading_log(self) -> Iterator[LogTables]:
+        """The log, in one state."""
+        with self._session.reading() as connection:
+            yield LogTables(connection)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -272,8 +289,8 @@ def no_model(name: str) -> NotFoundError:
 
 
 def referenced_blobs(connection: sa.Connection) -> frozenset[str]:
-    """Every blob that some version needs, as a transaction sees it."""
-    needed = (versions.c.digest, files.c.sha256, bundles.c.sha256)
+    """Every blob that some version or the log needs, as a transaction sees it."""
+    needed = (versions.c.digest, files.c.sha256, bundles.c.sha256, log_checkpoints.c.record_sha256)
     return frozenset(connection.execute(sa.union(*map(sa.select, needed))).scalars())
 
 

@@ -13,13 +13,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The head of ``modelreg_migrations``; a test holds the two together."""
 REVISION_TABLE = "modelreg_revision"
 """Our own name, so that a database shared with another alembic user keeps both histories."""
@@ -126,6 +127,33 @@ without_facets = Table(
     Column("version_id", ForeignKey("versions.id"), primary_key=True),
 )
 """Versions of before revision 0003 that no filter finds yet."""
+
+log_leaves = Table(
+    "log_leaves",
+    metadata,
+    Column("position", _Id, primary_key=True, autoincrement=False, comment="0, 1, 2 ... without a gap"),
+    Column("leaf", LargeBinary, nullable=False, comment="the exact bytes that the tree is built of"),
+    Column("payload_sha256", String(64), nullable=False, comment="of the statement, as the leaf says"),
+    Index(None, "payload_sha256"),
+)
+
+log_nodes = Table(
+    "log_nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("number", _Id, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""Completed nodes of the tree, which never change; those of level 0 are the leaves' own hashes."""
+
+log_checkpoints = Table(
+    "log_checkpoints",
+    metadata,
+    Column("size", _Id, primary_key=True, autoincrement=False, comment="entries that it is about"),
+    Column("note", LargeBinary, nullable=False, comment="the signed checkpoint, its exact bytes"),
+    Column("record_sha256", String(64), nullable=False, comment="the blob that keeps the note and its entries"),
+    UniqueConstraint("record_sha256"),
+)
 
 leases = Table(
     "leases",

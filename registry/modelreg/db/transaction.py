@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from modelreg.db.log import LogTables
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.rows import VersionRows, insert_rows, rows_of
 from modelreg.db.schema import aliases, bundles, condemned, leases, models, registry, versions, without_facets
 from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
 from modelreg.manifest import IndexedBundle, Manifest
+from modelreg.trust.leaf import LeafKind, LogLeaf
 
 
 def require_history(manifest: Manifest, digest: str, found: Mapping[int, str]) -> None:
@@ -36,6 +38,15 @@ class Transaction:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self.log = LogTables(connection)
+
+    def append_leaf(self, leaf: LogLeaf) -> int:
+        """Append an entry to the log, after everything that locks a model's row; returns its position."""
+        return self.log.append([leaf])
+
+    def log_manifest(self, digest: str, signers: Iterable[str] = ()) -> int | None:
+        """Log a version with the keys whose signatures were checked now; ``None`` where an entry says so already."""
+        return self.log.append_once(LogLeaf(LeafKind.MANIFEST.value, digest, tuple(sorted(set(signers)))))
 
     def next_version(self, model: str) -> tuple[int, str | None]:
         """The number that the next version of ``model`` gets, and the digest of the one before it.

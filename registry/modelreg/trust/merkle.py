@@ -79,7 +79,12 @@ class Frontier:
     @classmethod
     def read(cls, nodes: NodeReader, size: int) -> Frontier:
         """The frontier of the first ``size`` leaves; as many reads as the size has one-bits."""
-        return cls(size, tuple(nodes(level, index) for level, index in _cover(0, size)))
+        return cls(size, tuple(nodes(level, index) for level, index in cls.places(size)))
+
+    @staticmethod
+    def places(size: int) -> tuple[tuple[int, int], ...]:
+        """Level and index of the nodes that are the frontier of ``size`` leaves, left first."""
+        return tuple(_cover(0, size))
 
     @property
     def root(self) -> bytes:

@@ -62,11 +62,12 @@ RULES = (
     ),
     refuse(
         "MR208",
-        "A signed history does not fit",
-        "The moves of an alias, or the withdrawals, are signed one after the other; here one is missing, stands twice, "
-        "or is older than what was seen before. Somebody put an old state back.",
-        "fraud@production was moved for the 7th time before, and its history ends with the 5th.",
-        "ask who restored the database; do not pull by the alias before that is known",
+        "The log does not prove it",
+        "The trust store names the registry's log, and the version is not proved to stand in it, or a proof, a "
+        "checkpoint or a signed history does not fit what was seen before. Somebody took entries away, put an old "
+        "state back, or shows others another log. What is only not covered yet refuses where the store is enforced.",
+        "fraud:3 is not proved to be in the log that the trust store names: no signed checkpoint covers it.",
+        "modelreg log audit tells what is wrong with a log; modelreg log checkpoint covers what was pushed since",
     ),
     warn(
         "MR209",

@@ -1,0 +1,152 @@
+"""Checkpoints of the log: its head signed, and the entries since the one before kept in the store as a record.
+
+A head is signed after the commit of the entries that it covers, in a transaction of its own.  Signed within the
+transaction that appends, a push that died between signature and commit would leave a signed head of a log that never
+was, and the next one another of the same size: a fork, which convicts whoever runs the log.
+
+Invariants: only entries that were committed are signed; a head is signed only if the tables lead from the checkpoint
+before to it; the record is in the store before the row that names it, under a lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelreg.client.claim import Claim
+from modelreg.client.results import LogHead
+from modelreg.db.leases import Leases
+from modelreg.db.log import CheckpointRow, LogTables
+from modelreg.db.records import Index
+from modelreg.db.transaction import Transaction
+from modelreg.digest import sha256_hex
+from modelreg.errors import ConflictError, DatabaseError, DocumentError
+from modelreg.store.base import Store
+from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
+from modelreg.trust.merkle import Frontier, leaf_hash
+from modelreg.trust.note import Note, SignatureType
+from modelreg.trust.record import LEAVES_MAX, LogRecord
+
+if TYPE_CHECKING:
+    from modelreg.trust.note import NoteSigner
+
+
+def head_of(row: CheckpointRow) -> LogHead:
+    """What a row tells of a checkpoint; raises ``DocumentError`` for a note that is none."""
+    checkpoint = Checkpoint.parse(Note.parse(row.note).text)
+    return LogHead(checkpoint.origin, checkpoint.size, checkpoint.root.hex(), row.note.decode(), row.record_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """Everything that signing the head of a registry's log takes."""
+
+    store: Store
+    index: Index
+    leases: Leases
+    user: str
+    signer: NoteSigner
+    new_key: bool = False
+
+    def head(self) -> LogHead | None:
+        """The checkpoint that would be signed now; ``None`` for a log without entries."""
+        with self.index.reading_log() as log:
+            size = log.agreed_size()
+            if size == 0:
+                return None
+            _, root = self._grown(log, size)
+            note = Checkpoint(self.signer.name, size, root).sign(self.signer).to_bytes()
+        return LogHead(self.signer.name, size, root.hex(), note.decode(), None)
+
+    def cover(self) -> LogHead | None:
+        """Sign the head, and keep record and checkpoint; ``None`` for a log without entries.
+
+        Raises ``ConflictError`` where another key signed before, ``DatabaseError`` for damaged tables.
+        """
+        while True:
+            with self.index.reading_log() as log:
+                newest, size = log.newest_checkpoint(), log.size()
+            if size == (newest.size if newest else 0):
+                return None if newest is None else head_of(newest)
+            with Claim(self.index, self.leases, self.store, self.user, "log checkpoint") as claimed:
+
+                def write(transaction: Transaction, owner: str = claimed.owner) -> None:
+                    self._write(transaction, owner)
+
+                claimed.commit(write, lambda _: None)  # what is covered already is not signed again
+
+    def _write(self, transaction: Transaction, owner: str) -> None:
+        """One record: of a long backlog the first part."""
+        log = transaction.log
+        log.lock()
+        newest, size = log.newest_checkpoint(), log.agreed_size()
+        start = newest.size if newest else 0
+        if start == size:
+            return
+        end = min(size, start + LEAVES_MAX)
+        leaves, root = self._grown(log, end)
+        note = Checkpoint(self.signer.name, end, root).sign(self.signer).to_bytes()
+        previous = newest.record_sha256 if newest else None
+        data = LogRecord.make(self.signer.name, start, leaves, note, previous).to_bytes()
+        transaction.require_not_condemned(sha256_hex(data))
+        self.store.put(data, owner=owner)
+        log.add_checkpoint(CheckpointRow(end, note, sha256_hex(data)))
+
+    def _grown(self, log: LogTables, end: int) -> tuple[list[bytes], bytes]:
+        """The entries since the newest checkpoint up to ``end``, and the root with them.
+
+        What is signed must be what was signed before, with these entries behind it, and what the tree's nodes say.
+        """
+        newest = log.newest_checkpoint()
+        start = newest.size if newest else 0
+        frontier = log.frontier(start)
+        if newest is not None and self._signed_before(newest) != frontier.root:
+            raise _damaged(f"the tree's first {start:,} entries are not those of their signed checkpoint")
+        leaves = []
+        for row in log.leaves(start, end):
+            if row.position != frontier.size:
+                break
+            frontier, _ = frontier.append(leaf_hash(row.leaf))
+            leaves.append(row.leaf)
+        if frontier != log.frontier(end):
+            raise _damaged(f"the entries from {start:,} to {end - 1:,} are not those of the tree")
+        return leaves, frontier.root
+
+    def _signed_before(self, newest: CheckpointRow) -> bytes:
+        """The root of the newest checkpoint; raises ``ConflictError`` unless this key signed it, or may be new."""
+        try:
+            if self.new_key:
+                return Checkpoint.parse(Note.parse(newest.note).text).root
+            key = self.signer.key(SignatureType.ED25519)
+            return open_checkpoint(newest.note, [key]).checkpoint.root
+        except DocumentError as error:
+            raise ConflictError(
+                f"the checkpoint of {newest.size:,} entries is not signed by the log's key that is named here: "
+                f"{error.message}",
+                hint="MODELREG_LOG_KEY must name the key that signed it; modelreg log checkpoint --new-key goes on "
+                "with another, which every client must be told",
+            ) from None
+
+
+def record_of(log: LogTables, row: CheckpointRow) -> bytes:
+    """The record of a checkpoint, made again from the tables; raises ``DocumentError`` where they hold none such."""
+    before = log.checkpoint_before(row.size)
+    start = before.size if before else 0
+    if row.size - start > LEAVES_MAX:
+        raise DocumentError(f"no record holds the entries from {start:,} to {row.size:,}")
+    leaves = [leaf.leaf for leaf in log.leaves(start, row.size)]
+    origin = Checkpoint.parse(Note.parse(row.note).text).origin
+    return LogRecord.make(origin, start, leaves, row.note, before.record_sha256 if before else None).to_bytes()
+
+
+def root_of(log: LogTables, size: int) -> bytes:
+    """The root that the tree's nodes say; raises ``DatabaseError`` where one is gone."""
+    frontier: Frontier = log.frontier(size)
+    return frontier.root
+
+
+def _damaged(how: str) -> DatabaseError:
+    return DatabaseError(
+        f"no checkpoint was signed: {how}; somebody changed the database by hand",
+        hint="modelreg log audit tells what; modelreg db rebuild, into an empty database, restores it from the store",
+    )

@@ -1,0 +1,182 @@
+"""The log as a user of the registry meets it: its entries, its signed head, its proofs, its audit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from modelreg.client.claim import utc_now
+from modelreg.client.results import LogHead, LogLine, LogProven, Moved, Pushed, Signed
+from modelreg.config import Settings
+from modelreg.db.leases import Leases
+from modelreg.db.log import LeafRow
+from modelreg.db.records import Index
+from modelreg.digest.streams import Progress
+from modelreg.errors import DocumentError, ModelregError, NotFoundError
+from modelreg.refs import parse_reference
+from modelreg.store.base import Store
+from modelreg.trust.leaf import LogLeaf
+
+if TYPE_CHECKING:
+    from modelreg.client.log_audit import LogAudit
+    from modelreg.trust.note import NoteSigner
+
+Done = TypeVar("Done", Pushed, Signed, Moved)
+
+
+class Log:
+    """The part of ``Registry`` that is about its log."""
+
+    settings: Settings
+    store: Store
+    _index: Index
+    _leases: Leases
+
+    def log_entries(self, *, limit: int | None = None, after: int | None = None) -> tuple[LogLine, ...]:
+        """The entries of the log in order: ``limit`` of them, from behind the position ``after``."""
+        start = 0 if after is None else after + 1
+        with self._index.reading_log() as log:
+            end = log.size() if limit is None else min(log.size(), start + limit)
+            rows = list(log.leaves(start, end))
+            versions = log.versions_of([row.payload_sha256 for row in rows])
+            covering = log.covering([row.position for row in rows])
+        lines = []
+        for row in rows:
+            leaf, version = _parsed(row), versions.get(row.payload_sha256)
+            lines.append(
+                LogLine(
+                    row.position,
+                    leaf.kind if leaf else "damaged",
+                    row.payload_sha256,
+                    leaf.signer_key_ids if leaf else (),
+                    version.model if version else None,
+                    version.version if version else None,
+                    covering.get(row.position),
+                )
+            )
+        return tuple(lines)
+
+    def log_checkpoint(self, *, new_key: bool = False, dry_run: bool = False) -> LogHead:
+        """Sign the head of the log now and keep it, so that every entry is covered.
+
+        A head that is signed already is the answer again.  ``new_key`` lets another key go on than the one that signed
+        before.  Raises ``NotFoundError`` for a log without entries and where no key is named, ``ConflictError`` for
+        another key, ``SigningError`` for one that cannot be used, ``DatabaseError`` for damaged tables.
+        """
+        from modelreg.client.ledger import Covering
+
+        signer = self._log_signer() if dry_run else self._log_signer() or self._made_log_signer()
+        if signer is None:
+            raise self._no_log_key()
+        covering = Covering(self.store, self._index, self._leases, self.settings.user.value, signer, new_key)
+        head = covering.head() if dry_run else covering.cover()
+        if head is None:
+            raise NotFoundError("the log has no entry yet, so there is nothing to sign", hint="modelreg push model.h5")
+        return head
+
+    def log_key(self) -> str:
+        """The public key (C2SP vkey) of who signs the log here, for clients to trust.
+
+        Raises ``NotFoundError`` where no key is named or there is none yet, ``SigningError`` for one that cannot be
+        used.
+        """
+        from modelreg.trust.note import SignatureType
+
+        signer = self._log_signer()
+        if signer is None:
+            raise self._no_log_key()
+        return str(signer.key(SignatureType.ED25519))
+
+    def log_proof(self, reference: str) -> LogProven:
+        """The proof that a version is in the log, in one file that needs nobody to be checked (C2SP tlog-proof).
+
+        Of several entries about it, the first with a signer is proved, or else the first.  Raises ``NotFoundError``
+        where no signed checkpoint covers it, ``DatabaseError`` for damaged tables.
+        """
+        from modelreg.trust.merkle import prove_inclusion
+        from modelreg.trust.note import Note
+        from modelreg.trust.proof import LogProof
+
+        entry = self._index.resolve(parse_reference(reference))
+        name = f"{entry.model}:{entry.version}"
+        with self._index.reading_log() as log:
+            newest = log.newest_checkpoint()
+            covered = [row for row in log.about(entry.digest) if newest is not None and row.position < newest.size]
+            if newest is None or not covered:
+                raise NotFoundError(
+                    f"no signed checkpoint of the log covers {name}",
+                    hint="modelreg log checkpoint, by whoever has the log's key",
+                )
+            row = next((row for row in covered if (leaf := _parsed(row)) and leaf.signer_key_ids), covered[0])
+            path = prove_inclusion(log.node, row.position, newest.size)
+        data = LogProof(row.leaf, row.position, path, Note.parse(newest.note)).to_bytes()
+        return LogProven(entry.model, entry.version, entry.digest, row.position, newest.size, data)
+
+    def log_audit(
+        self, *, keys: Iterable[str] = (), known: Iterable[bytes] = (), progress: Progress | None = None
+    ) -> LogAudit:
+        """Read the whole log and every statement again from the store, and tell what cannot be so.
+
+        ``keys`` are the log's public keys (C2SP vkeys), by default those that the trust store names for this registry,
+        or the own log key's; where there is none, signatures are not checked, as the answer tells.  ``known`` are
+        checkpoints, as notes, that somebody has kept.  Raises ``UsageError`` for what is no key or note of this log.
+        """
+        from modelreg.client.log_audit import audit_log
+        from modelreg.client.logkey import log_keys
+
+        origin = self._origin()
+        trusted = log_keys(self.settings, origin, keys)
+        return audit_log(self.store, self._index, origin, trusted, tuple(known), progress)
+
+    def _no_log_key(self) -> NotFoundError:
+        path = self.settings.log_key.value
+        if path is None:
+            return NotFoundError(
+                "no key signs the log here: the database is named, and the setting log_key is not",
+                hint="MODELREG_LOG_KEY=FILE; modelreg key generate NAME --algorithm ed25519 --no-passphrase makes one",
+            )
+        return NotFoundError(
+            f"there is no log key that can be read at {path}",
+            hint="the first push makes it; if checkpoints were signed before, put it back from a backup",
+        )
+
+    def _origin(self) -> str:
+        return self._index.registry_id(utc_now())
+
+    def _log_signer(self) -> NoteSigner | None:
+        """Who signs the log, asked before anything is written, so that a bad key is told in time."""
+        if self.settings.log_key.value is None:
+            return None
+        from modelreg.client.logkey import log_signer
+
+        return log_signer(self.settings, self._origin())
+
+    def _made_log_signer(self) -> NoteSigner | None:
+        """The same after the key was made where there is none, if nothing was signed with another before."""
+        if self.settings.log_key.value is None:
+            return None
+        from modelreg.client.logkey import made_log_signer
+
+        with self._index.reading_log() as log:
+            is_signed = log.newest_checkpoint() is not None
+        return None if is_signed else made_log_signer(self.settings, self._origin())
+
+    def _covered(self, done: Done, signer: NoteSigner | None) -> Done:
+        """``done``, which is committed, after the head of the log was signed; what prevented that is told in it."""
+        from modelreg.client.ledger import Covering
+
+        try:
+            signer = signer or self._made_log_signer()
+            if signer is not None:
+                Covering(self.store, self._index, self._leases, self.settings.user.value, signer).cover()
+        except ModelregError as error:
+            return dataclasses.replace(done, checkpoint_problem=error.message)
+        return done
+
+
+def _parsed(row: LeafRow) -> LogLeaf | None:
+    try:
+        return LogLeaf.parse(row.leaf)
+    except DocumentError:
+        return None
