@@ -46,7 +46,7 @@ class Evidence:
     pulled folder).  ``signed_by`` are the ids of trusted keys of which a bundle over this manifest was verified, if
     they are as many as must have signed.  ``doubts`` is what else there is to say of its signatures and of the trust
     store, ``unsigned`` how grave it is that nobody has to be believed (``None``: as the rule says).  ``bundles`` are
-    kept beside a pulled model.
+    kept beside a pulled model.  ``log_index`` is its proved place in the registry's log.
     """
 
     digest: str
@@ -56,6 +56,7 @@ class Evidence:
     doubts: tuple[Finding, ...] = ()
     unsigned: Severity | None = None
     bundles: tuple[KeptBundle, ...] = ()
+    log_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Judgement:
     manifest_bytes: bytes = b""
     signed_by: tuple[str, ...] = ()
     bundles: tuple[KeptBundle, ...] = ()
+    log_index: int | None = None
 
 
 def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgement:
@@ -82,7 +84,7 @@ def verify(evidence: Evidence, policy: Policy, target: Target | None) -> Judgeme
         *judge(manifest.facts, policy, target, manifest.push),
     )
     data = evidence.manifest or b""
-    return Judgement(Verdict(findings, name), manifest, data, evidence.signed_by, evidence.bundles)
+    return Judgement(Verdict(findings, name), manifest, data, evidence.signed_by, evidence.bundles, evidence.log_index)
 
 
 def _believe(evidence: Evidence) -> tuple[Manifest | None, Finding | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.care import flipped
-from tests.threats.world import ADA, MALLORY, OLD, PRODUCTION, RIGHT, World
+from tests.threats.world import ADA, CHURN, MALLORY, OLD, PRODUCTION, RIGHT, THEIRS, World
 
 from modelreg.digest import sha256_hex
 from modelreg.environment.document import Environment
@@ -22,11 +22,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
 BEGIN, FINISH = "<!-- attacks -->\n", "<!-- end of attacks -->\n"
 CLIENTS = {
     "fresh": "no key, no trust store, nothing seen before",
-    "enforce": "the publisher's trust store, mode enforce",
-    "locked": "the same, and a lock file of before the attack",
+    "enforce": "the publisher's trust store, mode enforce, which names the log",
+    "returning": "the same, and has pulled before the attack",
+    "locked": "the same as enforce, and a lock file of before the attack",
 }
 TAKES_RIGHT = "takes the right model"
-UNSIGNED = "warned (MR201)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Attack:
     powers: str
     act: Callable[[World], object]
     promised: Mapping[str, str]
-    reference: str = PRODUCTION
     remains: str = ""
+    reference: str = PRODUCTION
 
 
 def all_clients(outcome: str) -> dict[str, str]:
@@ -128,8 +128,9 @@ def alias_rewind(world: World) -> None:
 def restored_backup(world: World) -> None:
     """A backup of when production was the second version; the third was reviewed and locked since."""
     before = world.snapshot()
-    world.publisher.alias(world.push("fraud", b"another model"), "production")
-    world.lock = world.publisher.lock([PRODUCTION])[0]
+    world.publisher.alias(world.push("fraud", CHURN), "production")
+    world.lock = world.locked()
+    world.pull("returning")
     world.restore(before)
 
 
@@ -153,31 +154,45 @@ def fast_forward(world: World) -> None:
 
 
 def stolen_key(world: World) -> None:
-    """The thief pushes as ada, before anybody has noticed."""
-    world.replace_second_version(ADA)
+    """The thief pushes as ada, before anybody has noticed; the next honest push lets the log cover it."""
+    world.attacker.alias(world.push("fraud", THEIRS, by=world.attacker), "production")
+    world.push("churn", CHURN)
 
 
 def revoked_key(world: World) -> None:
     """The same, after it was noticed and the trust store revokes the key."""
-    world.replace_second_version(ADA)
+    stolen_key(world)
     world.revoke("ada")
 
 
+def fork(world: World) -> None:
+    """Whoever runs the log, and has ada's key, shows another history."""
+    for table in ("log_checkpoints", "log_nodes", "log_leaves"):
+        world.sql(f"DELETE FROM {table}")
+    world.replace_second_version(ADA)
+    with world.publisher._index.transaction() as transaction:
+        transaction.log.append_unlogged()
+    world.publisher.sign("fraud:1", ADA)
+    world.publisher.log_checkpoint()
+
+
+STRANGER = f"{TAKES_RIGHT}, warned (MR201, MR203)"
 ATTACKS = (
     Attack("Other bytes under a known digest", "i", other_bytes, all_clients("refused, exit 8 (MR104)")),
     Attack("Another manifest under a known digest", "i", other_manifest, all_clients("refused, exit 8 (MR101)")),
     Attack("Endless data", "i", endless_blob, all_clients("refused, exit 8 (MR103)")),
-    Attack("Blobs deleted", "i", blobs_deleted, all_clients("refused, exit 8 (MR103)"), remains="availability"),
+    Attack("Blobs deleted", "i", blobs_deleted, all_clients("refused, exit 8 (MR103)"), "availability"),
     Attack(
         "Row and blobs replaced together (arbitrary installation)",
         "iii",
         arbitrary_installation,
         {
-            "fresh": f"takes the attacker's model, {UNSIGNED}",
-            "enforce": "refused, exit 16 (MR201)",
-            "locked": "refused, exit 16 (MR201, MR211)",
+            "fresh": "takes the attacker's model, warned (MR201)",
+            "enforce": "refused, exit 16 (MR201, MR208)",
+            "returning": "refused, exit 16 (MR201, MR208)",
+            "locked": "refused, exit 16 (MR201, MR208, MR211)",
         },
-        remains="a client that demands no signature",
+        "a client that demands no signature",
     ),
     Attack(
         "The same, signed by the attacker's own key (key substitution)",
@@ -185,21 +200,23 @@ ATTACKS = (
         key_substitution,
         {
             "fresh": "takes the attacker's model, warned (MR201, MR203)",
-            "enforce": "refused, exit 16 (MR201, MR203)",
-            "locked": "refused, exit 16 (MR201, MR203, MR211)",
+            "enforce": "refused, exit 16 (MR201, MR203, MR208)",
+            "returning": "refused, exit 16 (MR201, MR203, MR208)",
+            "locked": "refused, exit 16 (MR201, MR203, MR208, MR211)",
         },
-        remains="a client that demands no signature",
+        "a client that demands no signature",
     ),
     Attack(
         "The genuine files, told to be of another environment",
         "iii",
         swapped_environment,
         {
-            "fresh": f"takes the right model, {UNSIGNED}",
-            "enforce": "refused, exit 16 (MR201)",
-            "locked": "refused, exit 16 (MR201, MR211)",
+            "fresh": f"{TAKES_RIGHT}, warned (MR201)",
+            "enforce": "refused, exit 16 (MR201, MR208)",
+            "returning": "refused, exit 16 (MR201, MR208)",
+            "locked": "refused, exit 16 (MR201, MR208, MR211)",
         },
-        remains="a client that demands no signature",
+        "a client that demands no signature",
     ),
     Attack(
         "Rows that tell of another format (mix-and-match)", "ii", mix_and_match, all_clients("refused, exit 8 (MR102)")
@@ -211,6 +228,7 @@ ATTACKS = (
         {
             "fresh": "refused, exit 24 (MR102, MR202)",
             "enforce": "refused, exit 24 (MR102, MR201, MR202)",
+            "returning": "refused, exit 24 (MR102, MR201, MR202)",
             "locked": "refused, exit 24 (MR102, MR201, MR202, MR211)",
         },
     ),
@@ -219,8 +237,9 @@ ATTACKS = (
         "ii",
         signature_stripping,
         {
-            "fresh": f"{TAKES_RIGHT}, {UNSIGNED}",
+            "fresh": f"{TAKES_RIGHT}, warned (MR201)",
             "enforce": "refused, exit 16 (MR201)",
+            "returning": "refused, exit 16 (MR201)",
             "locked": "refused, exit 16 (MR201, MR211)",
         },
     ),
@@ -228,8 +247,8 @@ ATTACKS = (
         "Another valid form of the same signature",
         "iii",
         malleability,
-        {"fresh": f"{TAKES_RIGHT}, warned (MR201, MR203)", "enforce": TAKES_RIGHT, "locked": TAKES_RIGHT},
-        remains="nothing: a version is known by what was signed, never by its signature",
+        {"fresh": STRANGER, "enforce": TAKES_RIGHT, "returning": TAKES_RIGHT, "locked": TAKES_RIGHT},
+        "nothing: a version is known by what was signed, never by its signature",
     ),
     Attack(
         "The alias put back to an old version (rollback)",
@@ -238,20 +257,22 @@ ATTACKS = (
         {
             "fresh": "takes an old model, warned (MR201, MR203)",
             "enforce": "takes an old model",
+            "returning": "takes an old model",
             "locked": "refused, exit 16 (MR211)",
         },
-        remains="who has no lock file",
+        "who has no lock file: moves of aliases are not signed yet",
     ),
     Attack(
         "An old backup put back (freeze)",
         "iv",
         restored_backup,
         {
-            "fresh": f"{TAKES_RIGHT}, warned (MR201, MR203)",
+            "fresh": STRANGER,
             "enforce": TAKES_RIGHT,
-            "locked": "refused, exit 16 (MR211)",
+            "returning": "refused, exit 16 (MR208)",
+            "locked": "refused, exit 16 (MR208, MR211)",
         },
-        remains="who has no lock file; here the right model was right until yesterday",
+        "undetected at first contact: there a model is taken that was right until yesterday",
     ),
     Attack(
         "An honest restore that gives a number twice",
@@ -260,26 +281,20 @@ ATTACKS = (
         {
             "fresh": "takes an old model, warned (MR201, MR203)",
             "enforce": "takes an old model",
-            "locked": "refused, exit 16 (MR211)",
+            "returning": "refused, exit 16 (MR208)",
+            "locked": "refused, exit 16 (MR208, MR211)",
         },
-        remains="who has no lock file",
+        "undetected at first contact",
     ),
     Attack(
         "A withdrawal hidden",
         "ii",
         hidden_withdrawal,
-        {
-            "fresh": f"{TAKES_RIGHT}, warned (MR201, MR203)",
-            "enforce": TAKES_RIGHT,
-            "locked": TAKES_RIGHT,
-        },
-        remains="everybody: the withdrawal is a row and not yet a signed statement",
+        {"fresh": STRANGER, "enforce": TAKES_RIGHT, "returning": TAKES_RIGHT, "locked": TAKES_RIGHT},
+        "everybody: a withdrawal is a row and not yet a signed statement",
     ),
     Attack(
-        "The last version number there is (fast-forward)",
-        "ii",
-        fast_forward,
-        all_clients("refused, exit 8 (MR102)"),
+        "The last version number there is (fast-forward)", "ii", fast_forward, all_clients("refused, exit 8 (MR102)")
     ),
     Attack(
         "A stolen key, not yet noticed",
@@ -288,9 +303,10 @@ ATTACKS = (
         {
             "fresh": "takes the attacker's model, warned (MR201, MR203)",
             "enforce": "takes the attacker's model",
+            "returning": "takes the attacker's model",
             "locked": "refused, exit 16 (MR211)",
         },
-        remains="who has no lock file, until it is noticed; a role with a threshold of two",
+        "who has no lock file, until it is noticed; a role with a threshold of two",
     ),
     Attack(
         "A stolen key that was revoked",
@@ -299,9 +315,22 @@ ATTACKS = (
         {
             "fresh": "takes the attacker's model, warned (MR201, MR203)",
             "enforce": "refused, exit 16 (MR201, MR204)",
+            "returning": "refused, exit 16 (MR201, MR204)",
             "locked": "refused, exit 16 (MR201, MR204, MR211)",
         },
-        remains="who has not got the newest trust store",
+        "who has not got the newest trust store",
+    ),
+    Attack(
+        "Another history of the log, signed (fork)",
+        "iii, key, log key",
+        fork,
+        {
+            "fresh": "takes the attacker's model, warned (MR201, MR203)",
+            "enforce": "takes the attacker's model",
+            "returning": "refused, exit 16 (MR208)",
+            "locked": "refused, exit 16 (MR208, MR211)",
+        },
+        "undetected at first contact without a witness",
     ),
 )
 

@@ -21,7 +21,7 @@ from tests.care import overwrite
 from tests.conftest import entry_of
 from tests.unit.trust.people import KEYS, ids, role, store
 
-from modelreg import Finding, Manifest, Pulled, Purpose, RefusedError, Registry, load_settings
+from modelreg import Finding, Lock, Manifest, Pulled, Purpose, RefusedError, Registry, load_settings
 from modelreg.client.keyring import file_of
 from modelreg.config import Settings
 from modelreg.db.schema import metadata
@@ -30,14 +30,14 @@ from modelreg.trust.keys import PrivateKey
 from modelreg.trust.roles import Revocation
 from modelreg.trust.signer import Signer
 from modelreg.trust.signers.file import make_key_folder, write_key_file
-from modelreg.trust.trust_store import Roots, TrustStore
+from modelreg.trust.trust_store import Roots, TrustedRegistry, TrustStore
 
 ADA = KEYS["ada"]
 MALLORY = PrivateKey(ec.derive_private_key(4711, ec.SECP256R1()))
 """In nobody's trust store."""
 PRODUCTION = "fraud@production"
-RIGHT, OLD, THEIRS = b"the second model", b"the first model", b"the attacker's model"
-BYTES = {RIGHT: "the right model", OLD: "an old model", THEIRS: "the attacker's model", b"another model": "churn"}
+RIGHT, OLD, THEIRS, CHURN = b"the second model", b"the first model", b"the attacker's model", b"another model"
+BYTES = {RIGHT: "the right model", OLD: "an old model", THEIRS: "the attacker's model", CHURN: "another model"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,15 +60,19 @@ class World:
 
     def __init__(self, folder: Path, database_url: str, storage_url: str) -> None:
         self.folder = folder
-        self.turn = 0
+        self.turn = self.pulls = 0
         self.urls = {"database_url": database_url, "storage_url": storage_url}
-        self.publisher = Registry.open(settings=self._settings("publisher", ("ada",)))
-        self.document = store(root=Roots(ids("bob", "cyd"), 2), roles=(role("*", "ada"),), expires_at=_in_a_year())
-        self.trust(self.document)
-        for name, data in (("fraud", OLD), ("fraud", RIGHT), ("churn", b"another model")):
+        write_key_file(folder / "log.key", PrivateKey.generate("ed25519").to_pem())
+        self.publisher = Registry.open(settings=self._settings("publisher", ("ada",), log_key=str(folder / "log.key")))
+        self.attacker = Registry.open(settings=self._settings("attacker"))
+        for name, data in (("fraud", OLD), ("fraud", RIGHT), ("churn", CHURN)):
             self.push(name, data)
         self.publisher.alias("fraud:2", "production")
-        self.lock = self.publisher.lock([PRODUCTION])[0]
+        named = TrustedRegistry(self.manifest("fraud:2")[0].registry, self.publisher.log_key())
+        roots, roles = Roots(ids("bob", "cyd"), 2), (role("*", "ada"),)
+        self.document = store(root=roots, roles=roles, registries=(named,), expires_at=_in_a_year())
+        self.trust(self.document)
+        self.lock = self.locked()
         self._begin = self.document, self.lock, self.snapshot(), self._blobs()
 
     def reset(self) -> None:
@@ -86,6 +90,13 @@ class World:
 
     def close(self) -> None:
         self.publisher.close()
+        self.attacker.close()
+
+    def locked(self) -> Lock:
+        """A lock file of now."""
+        settings = self._settings("reviewer", trust_store=str(self.trust_store))
+        with _at_home(settings.home.value), Registry.open(settings=settings) as registry:
+            return registry.lock([PRODUCTION])[0]
 
     def _settings(self, who: str, keys: tuple[str, ...] = (), **flags: str) -> Settings:
         folder = self.folder / f"{self.turn}-{who}"
@@ -106,11 +117,11 @@ class World:
         revocation = Revocation(KEYS[name].public.id, "stolen", compromised=True)
         self.trust(dataclasses.replace(self.document, version=self.document.version + 1, revocations=(revocation,)))
 
-    def push(self, name: str, data: bytes, signer: Signer | None = ADA) -> str:
-        """Push a version as its publisher does."""
+    def push(self, name: str, data: bytes, by: Registry | None = None) -> str:
+        """Push a version, signed by ada, as its publisher does; or as ``by``, who has no log key."""
         path = self.folder / f"{name}.bin"
         path.write_bytes(data)
-        return self.publisher.push(path, name=name, environment="none", signer=signer).reference
+        return (by or self.publisher).push(path, name=name, environment="none", signer=ADA).reference
 
     # --- the powers of an attacker ------------------------------------------------------------------------------------
 
@@ -172,7 +183,7 @@ class World:
         with self.publisher._index.transaction() as transaction:
             transaction.add(manifest, self.publisher.store.put(manifest.to_bytes()))
         if signer is not None:
-            self.publisher.sign("fraud:2", signer)
+            self.attacker.sign("fraud:2", signer)
         self.publisher.alias("fraud:2", "production")
 
     # --- clients ------------------------------------------------------------------------------------------------------
@@ -180,9 +191,10 @@ class World:
     def pull(self, client: str, reference: str = PRODUCTION) -> Outcome:
         """What ``client`` gets; see ``CLIENTS``."""
         settings = self._settings(client)
-        if client in ("enforce", "locked"):
+        if client != "fresh":
             settings = self._settings(client, trust_store=str(self.trust_store))
-        out = settings.home.value / "out"
+        self.pulls += 1
+        out = settings.home.value / f"out-{self.pulls}"
         checks: Any = {"lock": self.lock} if client == "locked" else {}
         with _at_home(settings.home.value), Registry.open(settings=settings) as registry:
             try:

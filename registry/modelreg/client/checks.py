@@ -73,41 +73,59 @@ def target_of(text: str | None, settings: Settings) -> Target | None:
 
 
 def evidence_of(
-    store: Store, entry: IndexEntry, settings: Settings | None = None, index: Index | None = None
+    store: Store,
+    entry: IndexEntry,
+    settings: Settings | None = None,
+    index: Index | None = None,
+    lock: Lock | None = None,
 ) -> Evidence:
     """What is known of an indexed version before its files are read; with ``settings`` also who signed it.
 
-    With ``index`` its place in the log is proved, where a trust store names the log.
+    With ``index`` its log is held against what this user, and ``lock``, have seen of it before, and the version's place
+    in it is proved where a trust store names the log.
     """
     data: bytes | None = None
     if is_sha256(entry.digest):  # a row can say anything
         with contextlib.suppress(BlobMissingError):
             data = store.read(entry.digest, DOCUMENT_SIZE_BYTES_MAX)
     evidence = Evidence(entry.digest, data, entry)
-    if settings is None or data is None or not (entry.bundles or settings.trust_store.value):
+    if settings is None or data is None:
         return evidence
-    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings, index)
+    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings, index, lock)
 
 
 def with_signatures(
-    evidence: Evidence, bundles: tuple[KeptBundle, ...], settings: Settings, index: Index | None = None
+    evidence: Evidence,
+    bundles: tuple[KeptBundle, ...],
+    settings: Settings,
+    index: Index | None = None,
+    lock: Lock | None = None,
 ) -> Evidence:
-    """``evidence`` with who signed the version, by its ``bundles``; a manifest that is none is signed by nobody."""
+    """``evidence`` with who signed the version, by its ``bundles``, and what the log of ``index`` says.
+
+    A manifest that is none is signed by nobody.
+    """
     data = evidence.manifest
-    if data is None or manifest_digest(data) != evidence.digest or not (bundles or settings.trust_store.value):
+    if data is None or manifest_digest(data) != evidence.digest:
         return evidence
-    from modelreg.client.logged import read_evidence
-    from modelreg.client.trusting import assess, trusted_by
+    if not (bundles or settings.trust_store.value or index):
+        return evidence
+    from modelreg.client.trusting import assess, read_history, trusted_by
 
     try:
         manifest = parse_manifest(data)
     except DocumentError:
         return evidence  # which verify refuses
     trusted = trusted_by(settings)
-    shown = None if index is None or not trusted.names_log else read_evidence(index, evidence.digest)
-    found = assess(manifest, data, bundles, trusted, shown)
+    history = None if index is None else read_history(index, evidence.digest, settings, trusted, lock)
+    found = assess(manifest, data, bundles, trusted, history)
     return dataclasses.replace(
-        evidence, signed_by=found.signed_by, doubts=found.doubts, unsigned=found.unsigned, bundles=bundles
+        evidence,
+        signed_by=found.signed_by,
+        doubts=found.doubts,
+        unsigned=found.unsigned,
+        bundles=bundles,
+        log_index=found.log_index,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from modelreg.client.checks import Checks, accepted
+from modelreg.client.memory import Memory
 from modelreg.config import find_above
 from modelreg.digest import sha256_hex
 from modelreg.errors import ConflictError, DocumentError, NotFoundError, UsageError
@@ -23,6 +24,7 @@ from modelreg.records import canonical_json, to_json
 from modelreg.refs import parse_reference
 from modelreg.rules import RULES, Purpose
 from modelreg.trust.lock import LOCK_NAME, LOCK_SIZE_BYTES_MAX, Lock, LockedVersion
+from modelreg.trust.note import Note
 from modelreg.verify import Judgement
 
 if TYPE_CHECKING:
@@ -112,14 +114,15 @@ def locked_version(reference: str, judgement: Judgement) -> LockedVersion:
         version=judgement.manifest.version,
         digest=sha256_hex(judgement.manifest_bytes),
         signed_by=tuple(sorted(judgement.signed_by)),
+        log_index=judgement.log_index,
         environment=None if environment is None else sha256_hex(canonical_json(to_json(environment))),
     )
 
 
 def relock(
-    judge: Judge, references: Sequence[str], before: Lock | None, **checks: Unpack[Checks]
+    judge: Judge, address: str, references: Sequence[str], before: Lock | None, **checks: Unpack[Checks]
 ) -> tuple[Lock, tuple[LockChange, ...]]:
-    """Look up ``references``, or all that are in ``before``, and lock what they name now.
+    """Look up ``references``, or all that are in ``before``, and lock what they name in the database at ``address``.
 
     Raises ``RefusedError`` for a version that a pull would refuse, ``ConflictError`` for a lock file of another
     registry, ``UsageError`` for two references to one model.
@@ -143,4 +146,6 @@ def relock(
         models[entry.model] = locked_version(reference, judgement)
     known = before.models if before else {}
     changes = tuple(LockChange(model, known.get(model), after) for model, after in models.items())
-    return (before or Lock(registry or "", {})).holding(models, None), changes
+    seen = Memory().recall(address)
+    note = None if seen is None else Note.parse(seen.note)
+    return (before or Lock(registry or "", {})).holding(models, note), changes

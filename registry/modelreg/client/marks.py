@@ -32,15 +32,17 @@ class Marks(Log):
         target = target_of(checks.get("target"), self.settings)
         lock = checks.get("lock")
         if lock is None:
-            return self._judge(reference, policy, target)
+            return self._judge(reference, policy, target, None)
         from modelreg.client.locks import against_lock, locked_reference
 
-        entry, judgement = self._judge(locked_reference(reference, lock), policy, target)
+        entry, judgement = self._judge(locked_reference(reference, lock), policy, target, lock)
         return entry, against_lock(judgement, lock, entry.model)
 
-    def _judge(self, reference: str, policy: Policy, target: Target | None) -> tuple[IndexEntry, Judgement]:
+    def _judge(
+        self, reference: str, policy: Policy, target: Target | None, lock: Lock | None
+    ) -> tuple[IndexEntry, Judgement]:
         entry = self.resolve(reference)
-        return entry, verify(evidence_of(self.store, entry, self.settings, self._index), policy, target)
+        return entry, verify(evidence_of(self.store, entry, self.settings, self._index, lock), policy, target)
 
     def resolve(self, reference: str) -> IndexEntry:
         """The one version that ``reference`` names."""
@@ -73,8 +75,9 @@ class Marks(Log):
         ``ConflictError`` for a lock file of another registry, ``UsageError`` for two references to one model.
         """
         from modelreg.client.locks import relock
+        from modelreg.client.memory import address_of
 
-        return relock(self.judge, references, before, **checks)
+        return relock(self.judge, address_of(self.settings), references, before, **checks)
 
     def sign(self, reference: str, signer: Signer) -> Signed:
         """Sign the version that ``reference`` names: its manifest, and with an ECDSA key its files too.

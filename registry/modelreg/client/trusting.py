@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 
 from modelreg.client.anchor import Anchor, load_anchor
 from modelreg.client.keyring import Keyring, StoredKey
-from modelreg.client.logged import LogEvidence, proved
+from modelreg.client.logged import LogEvidence, proved, read_evidence
+from modelreg.client.memory import Seen, address_of, consult
 from modelreg.config import Settings
+from modelreg.db.records import Index
 from modelreg.digest import is_sha256, sha256_hex
 from modelreg.errors import DocumentError, SigningError, UntrustedError
 from modelreg.findings import Finding, Severity
 from modelreg.manifest import BundleKind, Manifest
 from modelreg.rules import RULES
 from modelreg.trust import dsse, oms
-from modelreg.trust.checkpoint import SignedCheckpoint
+from modelreg.trust.checkpoint import SignedCheckpoint, open_checkpoint
 from modelreg.trust.decision import STRANGERS_NAMED_MAX, Distrust, TrustDecision, decide
 from modelreg.trust.keys import PublicKey
+from modelreg.trust.lock import Lock
 from modelreg.trust.note import VerifierKey
 from modelreg.trust.oms_statement import differences
 from modelreg.trust.proof import Logged
@@ -41,10 +44,12 @@ class Trusted:
     problem: Finding | None = None
 
     @property
-    def names_log(self) -> bool:
-        """Whether a version must be proved to stand in a log."""
+    def log_keys(self) -> tuple[VerifierKey, ...]:
+        """The keys of the logs that the trust store names: then a version must be proved to stand in one."""
         store = self.anchor.store if self.anchor else None
-        return store is not None and any(registry.log for registry in store.registries)
+        if store is None or store.mode is Enforcement.OFF:
+            return ()
+        return tuple(VerifierKey.parse(one.log) for one in store.registries if one.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,19 @@ class Assessment:
     signed_by: tuple[str, ...] = ()
     doubts: tuple[Finding, ...] = ()
     unsigned: Severity | None = None
+    log_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a registry shows of its log and of a version in it, and what of that contradicts what was seen before.
+
+    ``evidence`` is there for a trust store that names logs; ``known`` is the checkpoint that the log was found to have.
+    """
+
+    problems: tuple[Finding, ...] = ()
+    evidence: LogEvidence | None = None
+    known: SignedCheckpoint | None = None
 
 
 def trusted_by(settings: Settings) -> Trusted:
@@ -69,30 +87,36 @@ def trusted_by(settings: Settings) -> Trusted:
     return Trusted(tuple(PublicKey.from_pem(key.public_pem.encode("ascii")) for key in found))
 
 
+def read_history(index: Index, digest: str, settings: Settings, trusted: Trusted, lock: Lock | None) -> History:
+    """What the registry shows of its log and of a version, held against what this user and ``lock`` have seen."""
+    note = None if lock is None else lock.note()
+    also = () if note is None else (Seen.of(note.to_bytes()),)
+    shown, problems = consult(index, address_of(settings), trusted.log_keys, also)
+    if not trusted.log_keys or any(problem.severity is Severity.REFUSE for problem in problems):
+        return History(problems)
+    known = None if shown.newest is None else open_checkpoint(shown.newest.note, trusted.log_keys)
+    return History(problems, read_evidence(index, digest, known.checkpoint if known else None), known)
+
+
 def assess(
-    manifest: Manifest,
-    data: bytes,
-    bundles: Iterable[KeptBundle],
-    trusted: Trusted,
-    evidence: LogEvidence | None = None,
-    known: SignedCheckpoint | None = None,
+    manifest: Manifest, data: bytes, bundles: Iterable[KeptBundle], trusted: Trusted, history: History | None = None
 ) -> Assessment:
     """Whether a version whose manifest has the bytes ``data`` is signed by whom it has to be.  Pure.
 
-    ``evidence`` is what the registry shows of its place in the log, for a trust store that names logs; ``None`` where
-    no registry was asked.  ``known`` is the newest checkpoint that this client has seen.
+    ``history`` is what the registry shows of its log; ``None`` where no registry was asked.
     """
+    history = history or History()
     case = _Case(manifest, data, trusted)
     for bundle in bundles:
         case.take(bundle)
     anchor = trusted.anchor
-    problems = (trusted.problem,) if trusted.problem else ()
+    problems = (*((trusted.problem,) if trusted.problem else ()), *history.problems)
     if anchor is None:
         return Assessment(tuple(sorted(case.signers)), (*problems, *case.flaws, *case.strangers()))
     if anchor.store is None:
         return Assessment((), (*problems, *case.flaws), Severity.REFUSE)
-    places, unproved = _places(case, anchor.store, evidence, known)
-    decision = _decided(case, anchor.store, places)
+    places, unproved = _places(case, anchor.store, trusted.log_keys, history)
+    decision, log_index = _decided(case, anchor.store, places)
     doubts = [
         RULES[doubt.kind.rule].found(doubt.message, fix=doubt.fix, severity=doubt.severity)
         for doubt in decision.doubts
@@ -103,24 +127,24 @@ def assess(
         message = f"the trust store does not let {manifest.registry} be the registry that {case.name} comes from"
         return Assessment((), (*problems, RULES["MR205"].found(message, severity=unsigned), *case.flaws), unsigned)
     signed_by = decision.good if decision.trusted else ()
-    return Assessment(signed_by, (*problems, *case.flaws, *unproved, *doubts), unsigned)
+    return Assessment(signed_by, (*problems, *case.flaws, *unproved, *doubts), unsigned, log_index)
 
 
 def _places(
-    case: _Case, store: TrustStore, evidence: LogEvidence | None, known: SignedCheckpoint | None
+    case: _Case, store: TrustStore, logs: tuple[VerifierKey, ...], history: History
 ) -> tuple[tuple[Logged, ...], tuple[Finding, ...]]:
     """Where the version is proved to stand in a log that the trust store names, and what is wrong with the proof."""
-    named = [registry.log for registry in store.registries if registry.log]
-    if not named or evidence is None:
+    evidence = history.evidence
+    if not logs or evidence is None:
         return (), ()
     try:
         found = proved(
             evidence,
             sha256_hex(case.data),
-            map(VerifierKey.parse, named),
+            logs,
             witnesses=[VerifierKey.parse(key) for key in store.witnesses.keys],
             quorum=store.witnesses.quorum,
-            known=known,
+            known=history.known,
         )
     except DocumentError as error:
         grave = Severity.INFO if store.mode is Enforcement.OFF else Severity.REFUSE
@@ -132,8 +156,8 @@ def _places(
     return (), (RULES["MR208"].found(message, fix=NOT_COVERED, severity=_UNSIGNED[store.mode]),)
 
 
-def _decided(case: _Case, store: TrustStore, places: Iterable[Logged]) -> TrustDecision:
-    """The decision at the first place in the registry's own log where enough of the signers had been logged.
+def _decided(case: _Case, store: TrustStore, places: Iterable[Logged]) -> tuple[TrustDecision, int | None]:
+    """The decision at the first place in the registry's own log where enough of the signers had been logged, and it.
 
     A signature counts from the entry on that names its key; where none of them is enough, the version counts as newer
     than everything in the log, with all its signatures.
@@ -145,8 +169,8 @@ def _decided(case: _Case, store: TrustStore, places: Iterable[Logged]) -> TrustD
         logged |= set(place.leaf.signer_key_ids)
         decision = decide(store, model, case.signers & logged, place.index, unverified=case.told)
         if decision.trusted:
-            return decision
-    return decide(store, model, case.signers, None, unverified=case.told)
+            return decision, place.index
+    return decide(store, model, case.signers, None, unverified=case.told), None
 
 
 NOT_COVERED = "have whoever keeps the log's key cover it: modelreg log checkpoint"
