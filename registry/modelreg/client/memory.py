@@ -84,8 +84,10 @@ def read_shown(index: Index, known_of: Callable[[Seen | None], tuple[Seen, ...]]
             known = known_of(newest)
             if newest is None:
                 return Shown(None, known)
-            sizes = [sorted((one.size, newest.size)) for one in known]
-            return Shown(newest, known, tuple(tuple(prove_consistency(log.node, old, new)) for old, new in sizes))
+            proofs = (
+                prove_consistency(log.node, one.size, newest.size) if one.size <= newest.size else () for one in known
+            )
+            return Shown(newest, known, tuple(map(tuple, proofs)))
     except (DatabaseError, DocumentError) as error:
         return Shown(None, known_of(newest), problem=error.message)
 
@@ -101,12 +103,12 @@ def check_growth(shown: Shown) -> None:
         if seen.checkpoint.origin != known.checkpoint.origin:
             origin = seen.checkpoint.origin[:80]
             raise ContradictionError(f"{before}, and the log of another registry is shown: {origin!r}")
+        if seen.size < known.size:
+            raise ContradictionError(f"{before}, and now it has {seen.size:,}: somebody put an old state back")
         proof = shown.growth[number]
         if not is_consistent(known.checkpoint, seen.checkpoint, proof):
             fork = Fork(to_base64(known.note), to_base64(seen.note), tuple(one.hex() for one in proof))
             raise ContradictionError(f"{before}, and the one of {seen.size:,} that is shown did not grow from it", fork)
-        if seen.size < known.size:
-            raise ContradictionError(f"{before}, and now it has {seen.size:,}: somebody put an old state back")
 
 
 class Memory:
