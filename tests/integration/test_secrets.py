@@ -36,6 +36,7 @@ LINES = {
     "repair": ("repair nothing.h5 -o mended.h5 --target none",),
     "alias": ("alias m:1 production", "alias m production --delete"),
     "withdraw": ("withdraw m:1 --reason x --dry-run",),
+    "sign": ("sign m --key k",),
     "export": ("export m:1 -o m.tar --force",),
     "import": ("import m.tar",),
     "mirror": (

@@ -216,6 +216,20 @@ def test_nothing_is_signed_over_a_changed_tree(logged: Registry, push: Push) -> 
     assert Irregularity.ROOT in kinds(logged)
 
 
+def test_nothing_is_signed_over_a_changed_entry(logged: Registry, push: Push, tmp_path: Path) -> None:
+    """Attack: an entry that no checkpoint covers yet is changed before the log's key comes; it is not signed."""
+    key = logged.settings.home.value / "log.key"
+    key.rename(tmp_path / "away.key")
+    push(logged, signer=ADA)
+    leaf = LogLeaf("manifest", logged.resolve("fraud").digest, ()).to_bytes()
+    run_sql(logged, f"UPDATE log_leaves SET leaf = X'{leaf.hex()}' WHERE position = 3")
+    (tmp_path / "away.key").rename(key)
+    for dry_run in (True, False):
+        with pytest.raises(DatabaseError, match="no checkpoint was signed"):
+            logged.log_checkpoint(dry_run=dry_run)
+    assert len(records(logged)) == 3
+
+
 def test_a_push_that_dies_before_its_checkpoint_is_covered_by_the_next(
     logged: Registry, push: Push, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,11 +38,11 @@ def log_rows(path: Path) -> list[list[tuple[object, ...]]]:
 def rebuild(logged: Registry, tmp_path: Path) -> Callable[..., Rebuilt]:
     """Lose the database, and make it again beside the old one, by default with the log's key."""
 
-    def run(**flags: str) -> Rebuilt:
+    def run(*, dry_run: bool = False, **flags: str) -> Rebuilt:
         storage_url = logged.settings.storage_url.value
         log_key = str(logged.settings.log_key.value)
         given = {"database_url": f"sqlite:///{tmp_path}/new.db", "storage_url": storage_url, "log_key": log_key}
-        return rebuild_database(load_settings({**given, **flags}, environ={}, cwd=tmp_path))
+        return rebuild_database(load_settings({**given, **flags}, environ={}, cwd=tmp_path), dry_run=dry_run)
 
     return run
 
@@ -114,3 +114,18 @@ def test_two_signed_logs_are_told_by_a_rebuild(logged: Registry, rebuild: Callab
     logged.store.put(LogRecord.make(signer.name, 0, [leaf], note, None).to_bytes())
     found = rebuild()
     assert ([loss.kind for loss in found.losses], found.log_entries) == ([LossKind.CONFLICT], 3)
+
+
+def test_a_signed_root_of_other_entries_is_not_taken(logged: Registry, rebuild: Callable[..., Rebuilt]) -> None:
+    """Attack: other entries under the note that was signed, beside the true record and in its place; told, left out."""
+    last = records(logged)[-1]
+    leaf = LogLeaf("manifest", sha256_hex(b"another"), ()).to_bytes()
+    forged = LogRecord.make(last.origin, last.start, [leaf], last.note_bytes, last.previous).to_bytes()
+    logged.store.put(forged)
+    assert kinds(logged) == set()
+    rehearsed = rebuild(dry_run=True)
+    assert (rehearsed.log_entries, rehearsed.log_appended) == (3, 0)
+    logged.store.delete(sha256_hex(last.to_bytes()))
+    found = rebuild()
+    assert [loss.kind for loss in found.losses] == [LossKind.BAD_RECORD]
+    assert (found.log_entries, found.log_appended, found.log_is_verified) == (2, 1, True)
