@@ -22,7 +22,7 @@ from modelreg import (
     load_settings,
 )
 from modelreg.client import ledger
-from modelreg.client.ledger import Covering
+from modelreg.db.log import CheckpointRow, LogTables
 from modelreg.digest import sha256_hex
 from modelreg.errors import UntrustedError
 from modelreg.manifest import manifest_digest
@@ -238,13 +238,10 @@ def test_a_push_that_dies_before_its_checkpoint_is_covered_by_the_next(
     class DiedError(Exception):
         """The process, as far as this test goes."""
 
-    write = Covering._write
-
-    def die(self: Covering, *given: object) -> None:
-        write(self, *given)  # type: ignore[arg-type]
+    def die(self: LogTables, row: CheckpointRow) -> None:
         raise DiedError
 
-    monkeypatch.setattr(Covering, "_write", die)
+    monkeypatch.setattr(LogTables, "add_checkpoint", die)
     with pytest.raises(DiedError):
         push(logged)
     monkeypatch.undo()
