@@ -35,6 +35,13 @@ ANSWERS = {
     "fsck --read-data=5% --repair --yes": "fsck",
     "explain": "explain",
     "explain MR104": "explain",
+    "log show": "log-show",
+    "log checkpoint": "log-checkpoint",
+    "log checkpoint --dry-run": "log-checkpoint",
+    "log prove demo": "log-prove",
+    "log prove demo -o proof.txt": "log-prove",
+    "log audit": "log-audit",
+    "log key": "log-key",
     "key generate --no-passphrase": "key-generate",
     "key list": "key-list",
     "key show ada": "key-show",
@@ -162,3 +169,14 @@ def test_json_is_plain_ascii(run: Callable[..., Any], models: Path) -> None:
     answer = run("show", "demo", "--json")
     assert answer.out.isascii()
     assert answer.json["manifest"]["metadata"] == {"who": "\u202eJosé\x9b"}
+
+
+def test_a_proof_is_verified_by_the_key_alone(run: Callable[..., Any], demo: str) -> None:
+    """``log verify`` tells what a proof proves, and exits with 16 for another version's."""
+    key, proven = run("log", "key", "--json").json["key"], run("log", "prove", demo, "-o", "proof.txt", "--json").json
+    answer = run("log", "verify", "proof.txt", "--key", key, "--digest", proven["digest"], "--json")
+    found = answer.json
+    assert (answer.status, answer.err, found["schema"]) == (0, "", "modelreg.log-verify/v1")
+    assert (found["digest"], found["position"], found["size"]) == (proven["digest"], 0, 1)
+    other = run("log", "verify", "proof.txt", "--key", key, "--digest", "0" * 64, "--json")
+    assert (other.status, other.json["error"]["code"]) == (16, "untrusted")

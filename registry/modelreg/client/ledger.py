@@ -23,7 +23,7 @@ from modelreg.digest import sha256_hex
 from modelreg.errors import ConflictError, DatabaseError, DocumentError
 from modelreg.store.base import Store
 from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
-from modelreg.trust.merkle import Frontier, leaf_hash
+from modelreg.trust.merkle import leaf_hash
 from modelreg.trust.note import Note, SignatureType
 from modelreg.trust.record import LEAVES_MAX, LogRecord
 
@@ -54,8 +54,8 @@ class Covering:
             size = log.agreed_size()
             if size == 0:
                 return None
-            _, root = self._grown(log, size)
-            note = Checkpoint(self.signer.name, size, root).sign(self.signer).to_bytes()
+            _, root = self._grown(log, log.newest_checkpoint(), size)
+        note = Checkpoint(self.signer.name, size, root).sign(self.signer).to_bytes()
         return LogHead(self.signer.name, size, root.hex(), note.decode(), None)
 
     def cover(self) -> LogHead | None:
@@ -63,41 +63,45 @@ class Covering:
 
         Raises ``ConflictError`` where another key signed before, ``DatabaseError`` for damaged tables.
         """
-        while True:
-            with self.index.reading_log() as log:
-                newest, size = log.newest_checkpoint(), log.size()
-            if size == (newest.size if newest else 0):
-                return None if newest is None else head_of(newest)
-            with Claim(self.index, self.leases, self.store, self.user, "log checkpoint") as claimed:
+        while (record := self._next()) is not None:
+            self._keep(record)
+        with self.index.reading_log() as log:
+            newest = log.newest_checkpoint()
+        return None if newest is None else head_of(newest)
 
-                def write(transaction: Transaction, owner: str = claimed.owner) -> None:
-                    self._write(transaction, owner)
-
-                claimed.commit(write, lambda _: None)  # what is covered already is not signed again
-
-    def _write(self, transaction: Transaction, owner: str) -> None:
-        """One record: of a long backlog the first part."""
-        log = transaction.log
-        log.lock()
-        newest, size = log.newest_checkpoint(), log.agreed_size()
-        start = newest.size if newest else 0
-        if start == size:
-            return
-        end = min(size, start + LEAVES_MAX)
-        leaves, root = self._grown(log, end)
+    def _next(self) -> LogRecord | None:
+        """The record of what no checkpoint covers, of a long backlog the first part; ``None`` where all is covered."""
+        with self.index.reading_log() as log:
+            newest, size = log.newest_checkpoint(), log.agreed_size()
+            start = newest.size if newest else 0
+            if start == size:
+                return None
+            end = min(size, start + LEAVES_MAX)
+            leaves, root = self._grown(log, newest, end)
         note = Checkpoint(self.signer.name, end, root).sign(self.signer).to_bytes()
-        previous = newest.record_sha256 if newest else None
-        data = LogRecord.make(self.signer.name, start, leaves, note, previous).to_bytes()
-        transaction.require_not_condemned(sha256_hex(data))
-        self.store.put(data, owner=owner)
-        log.add_checkpoint(CheckpointRow(end, note, sha256_hex(data)))
+        return LogRecord.make(self.signer.name, start, leaves, note, newest.record_sha256 if newest else None)
 
-    def _grown(self, log: LogTables, end: int) -> tuple[list[bytes], bytes]:
-        """The entries since the newest checkpoint up to ``end``, and the root with them.
+    def _keep(self, record: LogRecord) -> None:
+        """Put the record into the store, and its checkpoint beside it, unless somebody covered the same meanwhile."""
+        data = record.to_bytes()
+        row = CheckpointRow(record.end, record.note_bytes, sha256_hex(data))
+
+        def write(transaction: Transaction) -> None:
+            transaction.log.lock()
+            newest = transaction.log.newest_checkpoint()
+            if (newest.record_sha256 if newest else None) == record.previous:
+                transaction.log.add_checkpoint(row)
+
+        with Claim(self.index, self.leases, self.store, self.user, "log checkpoint") as claimed:
+            claimed.protect({row.record_sha256})
+            claimed.published(self.store.put(data, owner=claimed.owner))
+            claimed.commit(write, lambda _: None)  # a row that is there is not written again
+
+    def _grown(self, log: LogTables, newest: CheckpointRow | None, end: int) -> tuple[list[bytes], bytes]:
+        """The entries since the ``newest`` checkpoint up to ``end``, and the root with them.
 
         What is signed must be what was signed before, with these entries behind it, and what the tree's nodes say.
         """
-        newest = log.newest_checkpoint()
         start = newest.size if newest else 0
         frontier = log.frontier(start)
         if newest is not None and self._signed_before(newest) != frontier.root:
@@ -137,12 +141,6 @@ def record_of(log: LogTables, row: CheckpointRow) -> bytes:
     leaves = [leaf.leaf for leaf in log.leaves(start, row.size)]
     origin = Checkpoint.parse(Note.parse(row.note).text).origin
     return LogRecord.make(origin, start, leaves, row.note, before.record_sha256 if before else None).to_bytes()
-
-
-def root_of(log: LogTables, size: int) -> bytes:
-    """The root that the tree's nodes say; raises ``DatabaseError`` where one is gone."""
-    frontier: Frontier = log.frontier(size)
-    return frontier.root
 
 
 def _damaged(how: str) -> DatabaseError:

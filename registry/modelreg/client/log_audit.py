@@ -122,7 +122,7 @@ class _Auditing:
         blobs = tuple(self.store.blobs())
         begin_phase(progress, "reading records", sum(blob.size_bytes for blob in blobs))
         found = list(find_records(self.store, blobs, progress))
-        every = [one.head for one in found if one.head is not None]
+        every = _unrivalled([one.head for one in found if one.head is not None], rows)
         heads = [head for head in every if self._is_signed(head)]
         self._check_rows(rows, {one.sha256: one.reason for one in found}, heads)
         chain = longest_chain(every, self.origin, {head.sha256 for head in heads})
@@ -300,6 +300,13 @@ class _Auditing:
         self.problems += not is_remark
         if len(self.findings) < IRREGULARITIES_KEPT_MAX:
             self.findings.append(LogFinding(str(kind), message, position, is_remark))
+
+
+def _unrivalled(heads: Iterable[RecordHead], rows: Iterable[CheckpointRow]) -> list[RecordHead]:
+    """``heads`` without those that hold the note of another which the database lists: anybody can make such a one."""
+    heads, listed = list(heads), {row.record_sha256 for row in rows}
+    notes = {head.note for head in heads if head.sha256 in listed}
+    return [head for head in heads if head.sha256 in listed or head.note not in notes]
 
 
 def _leaf(data: bytes) -> LogLeaf | None:

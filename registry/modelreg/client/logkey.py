@@ -10,8 +10,6 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from modelreg.client.anchor import load_anchor
-from modelreg.client.logproof import vkey
 from modelreg.config import Settings
 from modelreg.errors import ConflictError, DocumentError, PassphraseError, SigningError
 from modelreg.trust.keys import Algorithm, PrivateKey
@@ -57,6 +55,9 @@ def log_keys(settings: Settings, origin: str, given: Iterable[str] = ()) -> tupl
     There may be none.  Raises ``UsageError`` for a text that is no key, ``SigningError`` for an own key that cannot be
     used.
     """
+    from modelreg.client.anchor import load_anchor
+    from modelreg.client.logproof import vkey
+
     if texts := tuple(given):
         return tuple(map(vkey, texts))
     anchor = load_anchor(settings)

@@ -59,26 +59,44 @@ def find_log(store: Store, found: Iterable[FoundRecord], origin: str, keys: Sequ
     signed = [head for head in heads if _is_signed(head, keys)] if keys else heads
     if heads and not signed:
         losses.append(_unsigned(len(heads)))
-    chain = longest_chain(heads, origin, frozenset(head.sha256 for head in signed))
-    roots: dict[int, bytes] = {}
-    payloads = set()
-    frontier, whole = Frontier(), []
-    wanted = {head.size for head in signed}
+    ends = frozenset(head.sha256 for head in signed)
+    read = _read(store, longest_chain(heads, origin, ends))
+    while read.wrong is not None:  # anybody who writes to the store can put one beside the right one
+        wrong = read.wrong.sha256
+        losses.append(_bad(wrong, "the root of its checkpoint is not that of the entries up to it"))
+        heads, signed = ([head for head in some if head.sha256 != wrong] for some in (heads, signed))
+        read = _read(store, longest_chain(heads, origin, ends))
+    reached = read.chain[-1].size if read.chain else 0
+    losses += [_unconnected(head) for head in signed if head.size > reached]
+    losses += [
+        _forked(head)
+        for head in signed
+        if head.size <= reached and read.roots.get(head.size, head.checkpoint.root) != head.checkpoint.root
+    ]
+    return FoundLog(origin, read.chain, bool(keys) and bool(read.chain), frozenset(read.payloads), tuple(losses))
+
+
+@dataclass(slots=True)
+class _Read:
+    """A chain of records read to its end, or to one whose entries do not have the root that its checkpoint says."""
+
+    chain: tuple[RecordHead, ...]
+    roots: dict[int, bytes] = field(default_factory=dict)
+    payloads: set[str] = field(default_factory=set)
+    wrong: RecordHead | None = None
+
+
+def _read(store: Store, chain: tuple[RecordHead, ...]) -> _Read:
+    read, frontier = _Read(chain), Frontier()
     for head in chain:
         for leaf in read_record(store, head.sha256).entries:
             frontier, _ = frontier.append(leaf_hash(leaf))
-            payloads.add(_payload(leaf))
-            if frontier.size in wanted:
-                roots[frontier.size] = frontier.root
+            read.roots[frontier.size] = frontier.root
+            read.payloads.add(_payload(leaf))
         if frontier.root != head.checkpoint.root:
-            losses.append(_bad(head.sha256, "the root of its checkpoint is not that of the entries up to it"))
+            read.wrong = head
             break
-        whole.append(head)
-    reached = whole[-1].size if whole else 0
-    losses += [_unconnected(head) for head in signed if head.size > reached]
-    losses += [_forked(head) for head in signed if roots.get(head.size, head.checkpoint.root) != head.checkpoint.root]
-    is_verified = bool(keys) and bool(whole) and whole[-1] in signed
-    return FoundLog(origin, tuple(whole), is_verified, frozenset(payloads), tuple(losses))
+    return read
 
 
 def _is_signed(head: RecordHead, keys: Sequence[VerifierKey]) -> bool:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.care import flipped, overwrite
+from tests.logs import kinds, records, run_sql
 from tests.unit.trust.people import KEYS
 
 from modelreg import (
     ConflictError,
     DatabaseError,
-    Inspector,
     LogFlaw,
-    LossKind,
     NotFoundError,
     Pushed,
-    Rebuilt,
     Registry,
     SigningError,
     check_log_file,
     load_settings,
-    rebuild_database,
 )
 from modelreg.client import ledger
-from modelreg.client.ledger import Covering
+from modelreg.db.log import CheckpointRow, LogTables
 from modelreg.digest import sha256_hex
 from modelreg.errors import UntrustedError
 from modelreg.manifest import manifest_digest
@@ -42,54 +38,6 @@ pytestmark = pytest.mark.slow
 
 ADA = KEYS["ada"]
 Push = Callable[..., Pushed]
-
-
-@pytest.fixture(scope="module")
-def inspector() -> Iterator[Inspector]:
-    """One reader for every push of this module."""
-    with Inspector() as opened:
-        yield opened
-
-
-@pytest.fixture
-def push(tmp_path: Path, inspector: Inspector) -> Push:
-    path = tmp_path / "model.bin"
-    path.write_bytes(b"some bytes")
-
-    def run(registry: Registry, name: str = "fraud", **more: object) -> Pushed:
-        return registry.push(path, name=name, environment="none", inspector=inspector, **more)  # type: ignore[arg-type]
-
-    return run
-
-
-@pytest.fixture
-def logged(registry: Registry, push: Push) -> Registry:
-    """A registry with three versions of two models, one of them signed."""
-    push(registry)
-    push(registry, signer=ADA)
-    push(registry, name="churn")
-    return registry
-
-
-def run_sql(registry: Registry, *lines: str) -> None:
-    """What somebody can do who writes to the database."""
-    connection = sqlite3.connect(registry.settings.home.value / "registry.db")
-    with connection:
-        for line in lines:
-            connection.execute(line)
-    connection.close()
-
-
-def kinds(registry: Registry, **more: object) -> set[str]:
-    """The kinds of problems that an audit finds."""
-    report = registry.log_audit(**more)  # type: ignore[arg-type]
-    assert report.is_clean == (not [one for one in report.findings if not one.is_remark])
-    return {finding.kind for finding in report.findings if not finding.is_remark}
-
-
-def records(registry: Registry) -> list[LogRecord]:
-    with registry._index.reading_log() as log:
-        return [LogRecord.parse(registry.store.read(row.record_sha256, 10**6)) for row in log.checkpoints()]
 
 
 def test_each_push_is_an_entry_under_a_signed_checkpoint(logged: Registry) -> None:
@@ -268,6 +216,20 @@ def test_nothing_is_signed_over_a_changed_tree(logged: Registry, push: Push) -> 
     assert Irregularity.ROOT in kinds(logged)
 
 
+def test_nothing_is_signed_over_a_changed_entry(logged: Registry, push: Push, tmp_path: Path) -> None:
+    """Attack: an entry that no checkpoint covers yet is changed before the log's key comes; it is not signed."""
+    key = logged.settings.home.value / "log.key"
+    key.rename(tmp_path / "away.key")
+    push(logged, signer=ADA)
+    leaf = LogLeaf("manifest", logged.resolve("fraud").digest, ()).to_bytes()
+    run_sql(logged, f"UPDATE log_leaves SET leaf = X'{leaf.hex()}' WHERE position = 3")
+    (tmp_path / "away.key").rename(key)
+    for dry_run in (True, False):
+        with pytest.raises(DatabaseError, match="no checkpoint was signed"):
+            logged.log_checkpoint(dry_run=dry_run)
+    assert len(records(logged)) == 3
+
+
 def test_a_push_that_dies_before_its_checkpoint_is_covered_by_the_next(
     logged: Registry, push: Push, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,13 +238,10 @@ def test_a_push_that_dies_before_its_checkpoint_is_covered_by_the_next(
     class DiedError(Exception):
         """The process, as far as this test goes."""
 
-    write = Covering._write
-
-    def die(self: Covering, *given: object) -> None:
-        write(self, *given)  # type: ignore[arg-type]
+    def die(self: LogTables, row: CheckpointRow) -> None:
         raise DiedError
 
-    monkeypatch.setattr(Covering, "_write", die)
+    monkeypatch.setattr(LogTables, "add_checkpoint", die)
     with pytest.raises(DiedError):
         push(logged)
     monkeypatch.undo()
@@ -312,96 +271,3 @@ def test_a_shared_registry_has_a_key_only_if_one_is_named(push: Push, tmp_path: 
         path.write_bytes(PrivateKey.generate(Algorithm.ED25519).to_pem())
         push(registry)
         assert [one.checkpoint for one in registry.log_entries()] == [2, 2]
-
-
-TABLES = ("log_leaves", "log_nodes", "log_checkpoints")
-
-
-def log_rows(path: Path) -> list[list[tuple[object, ...]]]:
-    """Everything that a database holds of its log."""
-    connection = sqlite3.connect(path)
-    rows = [sorted(connection.execute(f"SELECT * FROM {table}"), key=repr) for table in TABLES]
-    connection.close()
-    return rows
-
-
-@pytest.fixture
-def rebuild(logged: Registry, tmp_path: Path) -> Callable[..., Rebuilt]:
-    """Lose the database, and make it again beside the old one, by default with the log's key."""
-
-    def run(**flags: str) -> Rebuilt:
-        storage_url = logged.settings.storage_url.value
-        log_key = str(logged.settings.log_key.value)
-        given = {"database_url": f"sqlite:///{tmp_path}/new.db", "storage_url": storage_url, "log_key": log_key}
-        return rebuild_database(load_settings({**given, **flags}, environ={}, cwd=tmp_path))
-
-    return run
-
-
-def test_a_rebuild_restores_the_log_byte_for_byte(
-    logged: Registry, rebuild: Callable[..., Rebuilt], tmp_path: Path
-) -> None:
-    """Claim: entries, nodes and checkpoints of a lost database are in the new one as they were, and verified."""
-    logged.sign("fraud:1", ADA)
-    found = rebuild()
-    assert (found.losses, found.log_entries, found.log_checkpoints, found.log_appended) == ((), 4, 4, 0)
-    assert found.log_is_verified
-    assert log_rows(tmp_path / "new.db") == log_rows(logged.settings.home.value / "registry.db")
-
-
-def test_what_no_record_covers_is_logged_anew(
-    logged: Registry, push: Push, rebuild: Callable[..., Rebuilt], tmp_path: Path
-) -> None:
-    """Claim: entries that nobody had signed are appended again, and told; the log goes on from there under its key."""
-    path = logged.settings.home.value / "log.key"
-    path.rename(tmp_path / "away.key")
-    push(logged)
-    found = rebuild(log_key=str(tmp_path / "away.key"))
-    assert (found.losses, found.log_entries, found.log_appended) == ((), 3, 1)
-    flags = {"database_url": f"sqlite:///{tmp_path}/new.db", "storage_url": logged.settings.storage_url.value}
-    with Registry.open(settings=load_settings({**flags, "log_key": str(tmp_path / "away.key")})) as registry:
-        assert registry.log_checkpoint().size == 4
-        assert kinds(registry) == set()
-
-
-def test_records_of_another_key_are_not_taken(
-    logged: Registry, rebuild: Callable[..., Rebuilt], tmp_path: Path
-) -> None:
-    """Claim: under a key that did not sign them no record is believed, which is a loss; under none they are, and told."""
-    other = tmp_path / "other.key"
-    other.touch(mode=0o600)
-    other.write_bytes(PrivateKey.generate(Algorithm.ED25519).to_pem())
-    found = rebuild(log_key=str(other))
-    assert ([loss.kind for loss in found.losses], found.log_entries) == ([LossKind.BAD_RECORD], 0)
-    assert (found.log_appended, found.log_is_verified) == (3, False)
-    (tmp_path / "new.db").unlink()
-    flags = {"database_url": f"sqlite:///{tmp_path}/new.db", "storage_url": logged.settings.storage_url.value}
-    found = rebuild_database(load_settings(flags, environ={}, cwd=tmp_path))
-    assert (found.losses, found.log_entries, found.log_is_verified) == ((), 3, False)
-
-
-@pytest.mark.parametrize("what", ["missing", "changed"])
-def test_a_chain_of_records_that_is_broken_is_told(
-    logged: Registry, rebuild: Callable[..., Rebuilt], what: str
-) -> None:
-    """Claim: without its first record nothing of the log is taken, and each record that hangs in the air is told."""
-    first = records(logged)[0].to_bytes()
-    if what == "missing":
-        logged.store.delete(sha256_hex(first))
-    else:
-        overwrite(logged, sha256_hex(first), flipped(first))
-    found = rebuild()
-    assert {loss.kind for loss in found.losses} == {LossKind.BAD_RECORD}
-    assert len(found.losses) == (2 if what == "missing" else 3)
-    assert (found.log_entries, found.log_appended) == (0, 3)
-
-
-def test_two_signed_logs_are_told_by_a_rebuild(logged: Registry, rebuild: Callable[..., Rebuilt]) -> None:
-    """Attack: the log's key signed another first entry; the longer log is taken, and the fork told."""
-    signer = logged._log_signer()
-    assert signer is not None
-    leaf = LogLeaf("manifest", sha256_hex(b"another"), ()).to_bytes()
-    note = Checkpoint(signer.name, 1, bytes.fromhex(sha256_hex(b"\0" + leaf))).sign(signer).to_bytes()
-    logged.store.put(LogRecord.make(signer.name, 0, [leaf], note, None).to_bytes())
-    found = rebuild()
-    assert ([loss.kind for loss in found.losses], found.log_entries) == ([LossKind.CONFLICT], 3)

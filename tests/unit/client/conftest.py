@@ -1,0 +1,39 @@
+"""What the tests of the log share: one reader for all pushes of a module, and a registry with entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.trust.people import KEYS
+
+from modelreg import Inspector, Pushed, Registry
+
+
+@pytest.fixture(scope="module")
+def inspector() -> Iterator[Inspector]:
+    """One reader for every push of a module."""
+    with Inspector() as opened:
+        yield opened
+
+
+@pytest.fixture
+def push(tmp_path: Path, inspector: Inspector) -> Callable[..., Pushed]:
+    """``push(registry)`` pushes the next version of ``fraud``."""
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"some bytes")
+
+    def run(registry: Registry, name: str = "fraud", **more: object) -> Pushed:
+        return registry.push(path, name=name, environment="none", inspector=inspector, **more)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture
+def logged(registry: Registry, push: Callable[..., Pushed]) -> Registry:
+    """A registry with three versions of two models, one of them signed."""
+    push(registry)
+    push(registry, signer=KEYS["ada"])
+    push(registry, name="churn")
+    return registry
