@@ -34,6 +34,7 @@ PAGES = ROOT / "docs" / "reference"
 EXAMPLES = ROOT / "examples"
 SUBCOMMANDS = {
     "key": ("generate", "list", "show", "export", "import", "passwd"),
+    "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import"),
     "env": ("capture", "diff"),
     "config": ("show",),
     "db": ("status", "upgrade", "rebuild", "reindex"),

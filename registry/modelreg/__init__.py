@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from modelreg.client.anchor import ImportedTrust, Remembered, import_trust_store, remembered_beside
     from modelreg.client.care import Checked, Healed, Healing, Loss, LossKind, Problem, ProblemKind, Rebuilt
     from modelreg.client.checks import Checks
     from modelreg.client.diagnose import Diagnosis, Diagnostics, Explained, Judged, inspect_many
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
         Withdrawn,
     )
     from modelreg.client.schema import schema_status, upgrade_schema
+    from modelreg.client.trust_file import TrustFile
+    from modelreg.client.trust_pair import Awaited, SavedTrust, TrustDraft
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
     from modelreg.config import Setting, Settings, load_place, load_settings
     from modelreg.db.migrate import SchemaStatus
@@ -83,10 +86,12 @@ if TYPE_CHECKING:
     from modelreg.rules import RULES, Mode, Policy, Purpose, Rule, Target, judge, rule
     from modelreg.rules.landscape import Cell
     from modelreg.trust.signer import Signer
+    from modelreg.trust.trust_store import TrustStore
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "modelreg.client.anchor": ("ImportedTrust", "Remembered", "import_trust_store", "remembered_beside"),
     "modelreg.client.care": (
         "Checked",
         "Healed",
@@ -128,6 +133,8 @@ _HOMES = {
         "Withdrawn",
     ),
     "modelreg.client.schema": ("schema_status", "upgrade_schema"),
+    "modelreg.client.trust_file": ("TrustFile",),
+    "modelreg.client.trust_pair": ("Awaited", "SavedTrust", "TrustDraft"),
     "modelreg.comparison": (
         "Change",
         "Distance",
@@ -172,6 +179,7 @@ _HOMES = {
     "modelreg.replay": ("OutputReport", "PredictionRun"),
     "modelreg.rules.landscape": ("Cell",),
     "modelreg.trust.signer": ("Signer",),
+    "modelreg.trust.trust_store": ("TrustStore",),
     "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -179,6 +187,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "RULES",
     "AliasMoved",
+    "Awaited",
     "BlobMissingError",
     "Cell",
     "Change",
@@ -204,6 +213,7 @@ __all__ = [
     "GoldenRequest",
     "Healed",
     "Healing",
+    "ImportedTrust",
     "IndexEntry",
     "InspectionError",
     "Inspector",
@@ -243,10 +253,12 @@ __all__ = [
     "Registry",
     "Reindexed",
     "Relation",
+    "Remembered",
     "Repaired",
     "ReplayRequest",
     "Replayed",
     "Rule",
+    "SavedTrust",
     "SchemaRevisionError",
     "SchemaStatus",
     "Setting",
@@ -262,6 +274,9 @@ __all__ = [
     "Swept",
     "Target",
     "TensorChange",
+    "TrustDraft",
+    "TrustFile",
+    "TrustStore",
     "UnreachableError",
     "UnreadableKey",
     "UsageError",
@@ -276,6 +291,7 @@ __all__ = [
     "diff",
     "diff_models",
     "examine",
+    "import_trust_store",
     "inspect_many",
     "inspect_path",
     "is_pulled_folder",
@@ -288,6 +304,7 @@ __all__ = [
     "parse_share",
     "read_stored_key",
     "rebuild_database",
+    "remembered_beside",
     "repair_model",
     "replay_folder",
     "resolve_target",

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Protocol
@@ -105,6 +106,24 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Make the file ``path`` hold ``data``, durable; whoever reads it finds all of the old or all of the new.
+
+    Raises ``OSError``, with what was there left as it was.
+    """
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    make_folder(path.parent.absolute())
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -92,6 +92,16 @@ def ada(run: Callable[..., Answer]) -> Path:
 
 
 @pytest.fixture
+def trust(run: Callable[..., Answer], ada: Path) -> str:
+    """``trust.json``, whose root is ada's key, and ``two.json``, which waits for bob's."""
+    assert run("key", "generate", "bob", "--no-passphrase").status == 0
+    assert run("trust", "init", "-o", "trust.json", "--root", "ada").status == 0
+    two = ("trust", "init", "-o", "two.json", "--root", "ada", "--root", "bob", "--threshold", "2", "--key", "ada")
+    assert run(*two).status == 0
+    return run("trust", "show", "trust.json", "-q").out.strip()
+
+
+@pytest.fixture
 def demo(run: Callable[..., Answer], models: Path) -> str:
     """The reference of a plain model that was pushed."""
     assert run("push", str(models / "py38/plain.h5"), "--name", "demo", "--env", "none").status == 0
