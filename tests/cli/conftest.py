@@ -44,6 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MODELREG_HOME", str(tmp_path / "registry"))
     monkeypatch.setenv("MODELREG_USER", "tester")
     monkeypatch.setenv("MODELREG_TARGET", "none")
+    monkeypatch.setenv("MODELREG_SIGN", "none")
     monkeypatch.setenv("TERM", "xterm")
     return work
 

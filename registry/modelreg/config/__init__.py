@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from modelreg.config.schema import SCHEMA
-from modelreg.config.values import SCHEME, Given, Value, absolute, read, sqlite_url
+from modelreg.config.values import DEFAULT_KEY, SCHEME, Given, Value, absolute, read, sqlite_url
 from modelreg.errors import UsageError
 from modelreg.masking import masked
 
@@ -109,7 +109,7 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
         "provides": lambda: None,
         "user": lambda: login_name(environ),
         "keys": _user_keys,
-        "sign": lambda: None,
+        "sign": lambda: DEFAULT_KEY,
         "trust_store": lambda: None,
     }
     filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}

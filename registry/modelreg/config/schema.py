@@ -78,7 +78,11 @@ SCHEMA = (
         "Where the user's keys are kept; no project's file can say so.",
     ),
     Specification(
-        "sign", Kind.KEY, "MODELREG_SIGN", "none", "The key in the user's keyring that signs what is pushed."
+        "sign",
+        Kind.KEY,
+        "MODELREG_SIGN",
+        "default, made by the first push",
+        "The key in the user's keyring that signs what is pushed; none signs nothing.",
     ),
     Specification(
         "trust_store",

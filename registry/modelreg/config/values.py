@@ -15,6 +15,8 @@ from modelreg.refs import parse_key_name
 
 NO_KEY = "none"
 """How a setting says that no key is meant."""
+DEFAULT_KEY = "default"
+"""The key that signs where no setting names one; the first push makes it."""
 Value = str | bool | Path | tuple[str, ...] | None
 
 
