@@ -19,7 +19,12 @@ KEY_ID_SHOWN = 16
 
 
 def unlocked(invocation: Invocation, name: str, passphrase_file: str | None) -> Signer:
-    """The user's key ``name``; its passphrase comes from where one may, and is asked for only if there is one."""
+    """The user's key ``name``, of the keyring or elsewhere.
+
+    Its passphrase, or its token's PIN, comes from where one may, and is asked for only if there is one.
+    """
+    if modelreg.is_key_elsewhere(name):
+        return modelreg.open_signer(name, pin=lambda: passphrases.existing(passphrase_file, name))
     keyring = modelreg.Keyring.open(invocation.settings())
     is_protected = keyring.get(name).is_protected
     return keyring.unlock(name, passphrases.existing(passphrase_file, name) if is_protected else None)

@@ -47,10 +47,12 @@ if TYPE_CHECKING:
         Withdrawn,
     )
     from modelreg.client.schema import schema_status, upgrade_schema
+    from modelreg.client.signers import export_public, open_signer
     from modelreg.client.trust_file import TrustFile
     from modelreg.client.trust_pair import Awaited, SavedTrust, TrustDraft
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
     from modelreg.config import Setting, Settings, load_place, load_settings
+    from modelreg.config.values import is_key_elsewhere
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
     from modelreg.errors import (
@@ -133,6 +135,7 @@ _HOMES = {
         "Withdrawn",
     ),
     "modelreg.client.schema": ("schema_status", "upgrade_schema"),
+    "modelreg.client.signers": ("export_public", "open_signer"),
     "modelreg.client.trust_file": ("TrustFile",),
     "modelreg.client.trust_pair": ("Awaited", "SavedTrust", "TrustDraft"),
     "modelreg.comparison": (
@@ -144,6 +147,7 @@ _HOMES = {
         "Side",
         "TensorChange",
     ),
+    "modelreg.config.values": ("is_key_elsewhere",),
     "modelreg.config": ("Setting", "Settings", "load_place", "load_settings"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
@@ -291,14 +295,17 @@ __all__ = [
     "diff",
     "diff_models",
     "examine",
+    "export_public",
     "import_trust_store",
     "inspect_many",
     "inspect_path",
+    "is_key_elsewhere",
     "is_pulled_folder",
     "judge",
     "load_place",
     "load_settings",
     "masked",
+    "open_signer",
     "parse_filter",
     "parse_reference",
     "parse_share",

@@ -70,7 +70,7 @@ def push(
         typer.Option(
             "--sign",
             metavar="KEY",
-            help="Sign with this key of yours; by default that of the setting sign.",
+            help="A key of yours, awskms:ID, pkcs11:URI or command:...; by default that of the setting sign.",
             autocompletion=complete.keys,
         ),
     ] = None,

@@ -29,7 +29,7 @@ def sign(
         typer.Option(
             "--key",
             metavar="NAME",
-            help="The key; by default the one of the setting sign, or the one called default.",
+            help="A key of yours, awskms:ID, pkcs11:URI or command:...; by default that of the setting sign.",
             autocompletion=complete.keys,
         ),
     ] = None,

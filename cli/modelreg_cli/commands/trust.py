@@ -385,5 +385,7 @@ def _signed(
     """Sign the draft with the root keys that are here, and write it."""
     if dry_run:
         return draft_result(schema, draft, None)
-    names = draft.signing_keys(keys or ())
+    elsewhere = [name for name in keys or () if modelreg.is_key_elsewhere(name)]
+    named = [name for name in keys or () if name not in elsewhere]
+    names = [*elsewhere, *(() if elsewhere and not named else draft.signing_keys(named))]
     return draft_result(schema, draft, draft.save([unlocked(invocation, name, passphrase_file) for name in names]))

@@ -103,6 +103,9 @@ class TrustDraft:
         signers = tuple(signers)
         if not signers:
             raise UsageError("a trust store is signed by at least one of its root keys")
+        for signer in signers:
+            if signer.public.id not in self.root_keys:
+                raise UsageError(f"the key {signer.public.id[:12]} is no root key of {self.file.path}")
         data = sign_trust_store(self.store, signers) if self.data is None else countersign(self.data, signers)
         awaited = self._awaited(data)
         path = self.file.write(data, complete=not awaited)

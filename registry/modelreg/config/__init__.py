@@ -31,6 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 _BY_NAME = {row.name: row for row in SCHEMA}
+_STARTS_A_PROGRAM = ("command:", "pkcs11:")
 _USERS_OWN = ("keys", "trust_store")
 """Whoever writes a project's file is not to choose where its users' private keys are written, or whom they believe."""
 
@@ -87,6 +88,11 @@ def load_settings(
             if name in by_project:
                 hint = f"set {_BY_NAME[name].variable}, or write it into {user}"
                 raise UsageError(f"{project}: {name} is each user's own, not a project's", hint=hint)
+        if "sign" in by_project and str(by_project["sign"].value).startswith(_STARTS_A_PROGRAM):
+            raise UsageError(
+                f"{project}: sign names a program to start, which is each user's own choice, not a project's",
+                hint=f"set MODELREG_SIGN, or write it into {user}",
+            )
         given |= by_project
     variables = {row.name: row.variable for row in SCHEMA if environ.get(row.variable)}
     given |= {name: Given(environ[key], f"environment {key}", cwd, is_text=True) for name, key in variables.items()}

@@ -82,7 +82,7 @@ SCHEMA = (
         Kind.KEY,
         "MODELREG_SIGN",
         "default, made by the first push",
-        "The key in the user's keyring that signs what is pushed; none signs nothing.",
+        "The key that signs what is pushed, one of the keyring or elsewhere (awskms:...); none signs nothing.",
     ),
     Specification(
         "trust_store",
