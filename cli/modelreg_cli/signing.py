@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import modelreg
 from modelreg_cli import passphrases
@@ -16,6 +19,17 @@ if TYPE_CHECKING:
 
 KEY_ID_SHOWN = 16
 """How much of a key's id stands in a line; ``--json`` has all of it."""
+
+
+Certificates = Annotated[
+    str | None,
+    typer.Option(
+        "--certificates",
+        metavar="FILE",
+        help="X.509: the key's certificate, then its issuers', PEM.",
+        show_default=False,
+    ),
+]
 
 
 def unlocked(invocation: Invocation, name: str, passphrase_file: str | None) -> Signer:
@@ -75,3 +89,8 @@ def _unasked(invocation: Invocation, name: str, *, dry_run: bool) -> PushKey:
             f"(--passphrase-file FILE, or {passphrases.VARIABLE})"
         )
     return PushKey(unlocked(invocation, name, None), name, is_new)
+
+
+def certified(signer: Signer, certificates: str | None) -> Signer:
+    """``signer`` with the certificates of that file, if there is one."""
+    return signer if certificates is None else modelreg.certified(signer, Path(certificates))

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         Withdrawn,
     )
     from modelreg.client.schema import schema_status, upgrade_schema
-    from modelreg.client.signers import export_public, open_signer
+    from modelreg.client.signers import certified, export_public, open_signer
     from modelreg.client.trust_file import TrustFile
     from modelreg.client.trust_pair import Awaited, SavedTrust, TrustDraft
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
@@ -135,7 +135,7 @@ _HOMES = {
         "Withdrawn",
     ),
     "modelreg.client.schema": ("schema_status", "upgrade_schema"),
-    "modelreg.client.signers": ("export_public", "open_signer"),
+    "modelreg.client.signers": ("certified", "export_public", "open_signer"),
     "modelreg.client.trust_file": ("TrustFile",),
     "modelreg.client.trust_pair": ("Awaited", "SavedTrust", "TrustDraft"),
     "modelreg.comparison": (
@@ -291,6 +291,7 @@ __all__ = [
     "Withdrawn",
     "__version__",
     "capture",
+    "certified",
     "default_name",
     "diff",
     "diff_models",

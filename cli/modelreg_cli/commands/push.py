@@ -16,7 +16,7 @@ from modelreg_cli.passphrases import FromFile
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Timeout, Tolerance, golden_line, refuse_without
 from modelreg_cli.result import Lines, Result
-from modelreg_cli.signing import KEY_ID_SHOWN, PushKey, key_of_push
+from modelreg_cli.signing import KEY_ID_SHOWN, Certificates, PushKey, certified, key_of_push
 from modelreg_cli.wording import counted, prefixed, size
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def push(
     ] = None,
     no_sign: Annotated[bool, typer.Option("--no-sign", help="Do not sign, whatever the settings say.")] = False,
     passphrase_file: FromFile = None,
+    certificates: Certificates = None,
     once: Annotated[
         bool,
         typer.Option(
@@ -92,6 +93,8 @@ def push(
     """
     if no_sign and sign is not None:
         raise modelreg.UsageError(f"--sign {sign} and --no-sign are each other's opposite", hint="give one of them")
+    if certificates is not None and (no_sign or dry_run):
+        raise modelreg.UsageError("--certificates are those of a key that signs, and nothing is signed here")
     metadata = _metadata(meta or [])
     request = _golden_request(golden, python, custom_objects, tolerance, timeout)
     with (
@@ -109,7 +112,7 @@ def push(
                 allow=allow or (),
                 golden=request,
                 once=once,
-                signer=key.signer,
+                signer=key.signer and certified(key.signer, certificates),
                 dry_run=dry_run,
                 progress=advance,
                 inspector=inspector,

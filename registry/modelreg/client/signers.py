@@ -11,6 +11,7 @@ No PIN can stand in one: such a text is seen by others, in lists of processes an
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import shlex
@@ -46,6 +47,16 @@ def open_signer(text: str, *, pin: Callable[[], str] | None = None) -> Signer:
         f"{text[:80]!r} names no key",
         hint="awskms:ID, pkcs11:..., command:PUBLIC.pem PROGRAM, or one of the keyring",
     )
+
+
+def certified(signer: Signer, certificates: Path) -> Signer:
+    """``signer`` with the chain of certificates of its key, a PEM file that begins with its own.
+
+    Raises ``NotFoundError`` and ``DocumentError`` for the file, ``SigningError`` for one of another key or out of date.
+    """
+    from modelreg.trust.signers.certified import CertifiedSigner
+
+    return CertifiedSigner.open(signer, certificates, dt.datetime.now(dt.UTC))
 
 
 def export_public(public: PublicKey, path: Path) -> None:

@@ -32,7 +32,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 _BY_NAME = {row.name: row for row in SCHEMA}
 _STARTS_A_PROGRAM = ("command:", "pkcs11:")
-_USERS_OWN = ("keys", "trust_store")
+_USERS_OWN = ("keys", "trust_store", "certificate_roots")
 """Whoever writes a project's file is not to choose where its users' private keys are written, or whom they believe."""
 
 
@@ -64,6 +64,7 @@ class Settings:
     keys: Setting[Path]
     sign: Setting[str | None]
     trust_store: Setting[Path | None]
+    certificate_roots: Setting[Path | None]
 
     def __iter__(self) -> Iterator[Setting[Value]]:
         return (cast(Setting[Value], getattr(self, field.name)) for field in fields(self))
@@ -117,6 +118,7 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
         "keys": _user_keys,
         "sign": lambda: DEFAULT_KEY,
         "trust_store": lambda: None,
+        "certificate_roots": lambda: None,
     }
     filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}
     return Settings(home=cast(Setting[Path], home), **cast(dict[str, Any], filled))

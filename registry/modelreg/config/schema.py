@@ -91,4 +91,11 @@ SCHEMA = (
         "none: the user's own keys are trusted",
         "The signed document of who may sign what; no project's file can name it.",
     ),
+    Specification(
+        "certificate_roots",
+        Kind.PATH,
+        "MODELREG_CERTIFICATE_ROOTS",
+        "none",
+        "X.509 roots (PEM) that vouch for keys where no trust store is named; no project's file can name them.",
+    ),
 )
