@@ -31,6 +31,7 @@ COMMANDS = {
     "fsck": "Check rows, manifests and blobs against each other, and mend what is damaged.",
     "explain": "Explain a rule, or list them all.",
     "key": "Make, show, move and protect the keys that sign.",
+    "trust": "Say whose signatures count, in one signed file.",
     "env": "Capture and compare environments.",
     "config": "Show every setting and where its value comes from.",
     "db": "Show and upgrade the database's schema, and rebuild a lost database.",

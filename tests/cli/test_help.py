@@ -29,6 +29,7 @@ HEAVY = [
     "pygments",
 ]
 GROUPS: dict[str, tuple[str, ...]] = {
+    "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import"),
     "key": ("generate", "list", "show", "export", "import", "passwd"),
     "env": ("capture", "diff"),
     "config": ("show",),
