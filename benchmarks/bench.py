@@ -134,7 +134,7 @@ class Bench:
         self.modelreg = str(Path(sys.executable).with_name("modelreg"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MODELREG_")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
-        self.environment = kept
+        self.environment = kept | {"MODELREG_SIGN": "none"}
         self.rows: list[Row] = []
 
     def in_registry(self, home: Path, *arguments: str) -> Run:

@@ -97,6 +97,7 @@ class Peers:
             "MLFLOW_ALLOW_FILE_STORE": "true",
             "DVC_NO_ANALYTICS": "true",
             "HOME": str(folder / "home"),
+            "MODELREG_SIGN": "none",
         }
 
     def tasks(self, what: str, source: Path) -> Iterator[Row]:

@@ -30,7 +30,7 @@ class Demo:
         self.folder = folder
         self.outcomes: list[tuple[str, int, int]] = []
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MODELREG_")}
-        self.environment = {**kept, "MODELREG_HOME": str(folder / "registry")}
+        self.environment = {**kept, "MODELREG_HOME": str(folder / "registry"), "MODELREG_KEYS": str(folder / "keys")}
 
     def run(self, title: str, meaning: str, expected: int, *arguments: str, **settings: str) -> None:
         """Run one command, show it, and note whether its exit status is the expected one."""
@@ -118,9 +118,9 @@ def main(modelreg: str) -> int:
 
         demo.run(
             "6a. Push the trained model again",
-            "A damaged blob is healed by pushing its bytes again.",
+            "A damaged blob is healed by pushing its bytes again. This time without a signature.",
             0,
-            *("push", "examples/digits.h5", "--name", "digits", "--alias", "production"),
+            *("push", "examples/digits.h5", "--name", "digits", "--alias", "production", "--no-sign"),
         )
         demo.run(
             "6b. Pull it where the policy demands a signature",

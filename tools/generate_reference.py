@@ -34,6 +34,7 @@ PAGES = ROOT / "docs" / "reference"
 EXAMPLES = ROOT / "examples"
 SUBCOMMANDS = {
     "key": ("generate", "list", "show", "export", "import", "passwd"),
+    "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import"),
     "env": ("capture", "diff"),
     "config": ("show",),
     "db": ("status", "upgrade", "rebuild", "reindex"),
@@ -202,8 +203,8 @@ def example_registry() -> Iterator[Path]:
         home = Path(folder).resolve()
         for name in [name for name in os.environ if name.startswith("MODELREG_")]:
             del os.environ[name]
-        os.environ |= {"MODELREG_HOME": str(home / "registry"), "MODELREG_USER": "alice", "HOME": str(home)}
-        os.environ |= {"XDG_CONFIG_HOME": str(home / ".config"), "XDG_DATA_HOME": str(home / "data")}
+        os.environ |= {"MODELREG_HOME": str(home / "registry"), "MODELREG_USER": "alice", "MODELREG_SIGN": "none"}
+        os.environ |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "XDG_DATA_HOME": str(home / "data")}
         os.chdir(home)
         (home / "examples").symlink_to(EXAMPLES)
         try:

@@ -32,6 +32,7 @@ COMMANDS = {
     "explain": "Explain a rule, or list them all.",
     "log": "Show, sign, prove and audit the log of everything that was pushed.",
     "key": "Make, show, move and protect the keys that sign.",
+    "trust": "Say whose signatures count, in one signed file.",
     "env": "Capture and compare environments.",
     "config": "Show every setting and where its value comes from.",
     "db": "Show and upgrade the database's schema, and rebuild a lost database.",

@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from modelreg.client.anchor import ImportedTrust, Remembered, import_trust_store, remembered_beside
     from modelreg.client.care import Checked, Healed, Healing, Loss, LossKind, Problem, ProblemKind, Rebuilt
     from modelreg.client.checks import Checks
     from modelreg.client.diagnose import Diagnosis, Diagnostics, Explained, Judged, inspect_many
@@ -52,8 +53,12 @@ if TYPE_CHECKING:
         Withdrawn,
     )
     from modelreg.client.schema import schema_status, upgrade_schema
+    from modelreg.client.signers import certified, export_public, open_signer
+    from modelreg.client.trust_file import TrustFile
+    from modelreg.client.trust_pair import Awaited, SavedTrust, TrustDraft
     from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
     from modelreg.config import Setting, Settings, load_place, load_settings
+    from modelreg.config.values import is_key_elsewhere
     from modelreg.db.migrate import SchemaStatus
     from modelreg.environment import Difference, Environment, capture, diff, resolve_target, to_document
     from modelreg.errors import (
@@ -90,10 +95,12 @@ if TYPE_CHECKING:
     from modelreg.rules.landscape import Cell
     from modelreg.trust.lock import Lock, LockedVersion
     from modelreg.trust.signer import Signer
+    from modelreg.trust.trust_store import TrustStore
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "modelreg.client.anchor": ("ImportedTrust", "Remembered", "import_trust_store", "remembered_beside"),
     "modelreg.client.care": (
         "Checked",
         "Healed",
@@ -141,6 +148,9 @@ _HOMES = {
         "Withdrawn",
     ),
     "modelreg.client.schema": ("schema_status", "upgrade_schema"),
+    "modelreg.client.signers": ("certified", "export_public", "open_signer"),
+    "modelreg.client.trust_file": ("TrustFile",),
+    "modelreg.client.trust_pair": ("Awaited", "SavedTrust", "TrustDraft"),
     "modelreg.comparison": (
         "Change",
         "Distance",
@@ -150,6 +160,7 @@ _HOMES = {
         "Side",
         "TensorChange",
     ),
+    "modelreg.config.values": ("is_key_elsewhere",),
     "modelreg.config": ("Setting", "Settings", "load_place", "load_settings"),
     "modelreg.db.migrate": ("SchemaStatus",),
     "modelreg.environment": ("Difference", "Environment", "capture", "diff", "resolve_target", "to_document"),
@@ -186,6 +197,7 @@ _HOMES = {
     "modelreg.rules.landscape": ("Cell",),
     "modelreg.trust.lock": ("Lock", "LockedVersion"),
     "modelreg.trust.signer": ("Signer",),
+    "modelreg.trust.trust_store": ("TrustStore",),
     "modelreg.rules": ("RULES", "Mode", "Policy", "Purpose", "Rule", "Target", "judge", "rule"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -193,6 +205,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "RULES",
     "AliasMoved",
+    "Awaited",
     "BlobMissingError",
     "Cell",
     "Change",
@@ -218,6 +231,7 @@ __all__ = [
     "GoldenRequest",
     "Healed",
     "Healing",
+    "ImportedTrust",
     "IndexEntry",
     "InspectionError",
     "Inspector",
@@ -267,10 +281,12 @@ __all__ = [
     "Registry",
     "Reindexed",
     "Relation",
+    "Remembered",
     "Repaired",
     "ReplayRequest",
     "Replayed",
     "Rule",
+    "SavedTrust",
     "SchemaRevisionError",
     "SchemaStatus",
     "Setting",
@@ -286,6 +302,9 @@ __all__ = [
     "Swept",
     "Target",
     "TensorChange",
+    "TrustDraft",
+    "TrustFile",
+    "TrustStore",
     "UnreachableError",
     "UnreadableKey",
     "UsageError",
@@ -296,20 +315,25 @@ __all__ = [
     "Withdrawn",
     "__version__",
     "capture",
+    "certified",
     "check_log_file",
     "default_name",
     "diff",
     "diff_models",
     "examine",
+    "export_public",
     "find_lock",
+    "import_trust_store",
     "inspect_many",
     "inspect_path",
+    "is_key_elsewhere",
     "is_pulled_folder",
     "judge",
     "load_place",
     "load_settings",
     "locked_reference",
     "masked",
+    "open_signer",
     "parse_filter",
     "parse_reference",
     "parse_share",
@@ -317,6 +341,7 @@ __all__ = [
     "read_note_file",
     "read_stored_key",
     "rebuild_database",
+    "remembered_beside",
     "repair_model",
     "replay_folder",
     "resolve_target",

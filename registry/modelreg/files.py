@@ -108,24 +108,22 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Put ``data`` in the place of whatever is at ``path``, whole or not at all, durable; raises ``OSError``.
+def replace_file(path: Path, data: bytes) -> None:
+    """Make the file ``path`` hold ``data``, durable; whoever reads it finds all of the old or all of the new.
 
-    Folders above it are made.
+    Raises ``OSError``, with what was there left as it was.
     """
-    make_folder(path.absolute().parent)
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    make_folder(path.parent.absolute())
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    fsync_folder(path.absolute().parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -66,9 +66,12 @@ class Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._is_given_up = error is not None
         with undisturbed():
-            self._executor.shutdown(wait=True, cancel_futures=error is not None)
+            self._end(give_up=error is not None)
+
+    def _end(self, *, give_up: bool) -> None:
+        self._is_given_up = self._is_given_up or give_up
+        self._executor.shutdown(wait=True, cancel_futures=give_up)
 
     def submit(self, work: Callable[[Given], Made], given: Given) -> Future[Made]:
         """Have ``work`` done on ``given`` by the next free thread."""
@@ -79,7 +82,16 @@ class Pool:
         """``work`` done on each of ``given``; the results in order, or the first error in that order."""
         with undisturbed():
             futures = [self._executor.submit(self._begin, work, one) for one in given]
-            return [future.result() for future in futures]
+            return [self.result(future) for future in futures]
+
+    def result(self, future: Future[Made]) -> Made:
+        """What ``future`` came to; where it failed, after all that was begun has ended."""
+        with undisturbed():
+            try:
+                return future.result()
+            except BaseException:
+                self._end(give_up=True)  # here, for a second Ctrl-C would else leave the threads behind
+                raise
 
     def check(self) -> None:
         """Raise ``StoppedError`` if nobody will ask for the results."""
@@ -95,12 +107,6 @@ class Pool:
             return work(given)
         finally:
             del _worker.pool  # an idle thread does not keep its pool alive
-
-
-def result_of(future: Future[Made]) -> Made:
-    """Wait for ``future``, undisturbed."""
-    with undisturbed():
-        return future.result()
 
 
 def check_stopped() -> None:

@@ -44,6 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MODELREG_HOME", str(tmp_path / "registry"))
     monkeypatch.setenv("MODELREG_USER", "tester")
     monkeypatch.setenv("MODELREG_TARGET", "none")
+    monkeypatch.setenv("MODELREG_SIGN", "none")
     monkeypatch.setenv("TERM", "xterm")
     return work
 
@@ -89,6 +90,16 @@ def spawn() -> Callable[..., Answer]:
 def ada(run: Callable[..., Answer]) -> Path:
     """The file of an unprotected key called ada."""
     return Path(run("key", "generate", "ada", "--no-passphrase", "--json").json["path"])
+
+
+@pytest.fixture
+def trust(run: Callable[..., Answer], ada: Path) -> str:
+    """``trust.json``, whose root is ada's key, and ``two.json``, which waits for bob's."""
+    assert run("key", "generate", "bob", "--no-passphrase").status == 0
+    assert run("trust", "init", "-o", "trust.json", "--root", "ada").status == 0
+    two = ("trust", "init", "-o", "two.json", "--root", "ada", "--root", "bob", "--threshold", "2", "--key", "ada")
+    assert run(*two).status == 0
+    return run("trust", "show", "trust.json", "-q").out.strip()
 
 
 @pytest.fixture

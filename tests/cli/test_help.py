@@ -30,6 +30,7 @@ HEAVY = [
 ]
 GROUPS: dict[str, tuple[str, ...]] = {
     "log": ("show", "checkpoint", "prove", "verify", "audit", "key"),
+    "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import"),
     "key": ("generate", "list", "show", "export", "import", "passwd"),
     "env": ("capture", "diff"),
     "config": ("show",),

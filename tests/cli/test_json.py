@@ -50,6 +50,18 @@ ANSWERS = {
     "key export ada -o ada.pem": "key-export",
     "key import $KEYS/ada.key --name copy --no-passphrase": "key-import",
     "key passwd ada --no-passphrase": "key-passwd",
+    "trust init -o new.json --root ada": "trust-init",
+    "trust init -o new.json --root ada --dry-run": "trust-init",
+    "trust show trust.json": "trust-show",
+    "trust show two.json": "trust-show",
+    "trust add trust.json bob --for fraud/**": "trust-add",
+    "trust add trust.json bob --for * --dry-run": "trust-add",
+    "trust rotate trust.json --root ada --root bob": "trust-rotate",
+    "trust amend trust.json --mode enforce": "trust-amend",
+    "trust sign two.json --key bob": "trust-sign",
+    "trust sign two.json --dry-run": "trust-sign",
+    "trust import trust.json --root $ROOT": "trust-import",
+    "trust import trust.json --root $ROOT --dry-run": "trust-import",
     "sign demo --key ada": "sign",
     "sign demo --key ada --dry-run": "sign",
     "push $MODEL --name other --env none --sign ada": "push",
@@ -69,11 +81,11 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("line", "schema"), ANSWERS.items())
 def test_answers_are_one_object_with_a_schema(
-    line: str, schema: str, run: Callable[..., Any], demo: str, models: Path, examples: Path, ada: Path
+    line: str, schema: str, run: Callable[..., Any], demo: str, models: Path, examples: Path, ada: Path, trust: str
 ) -> None:
     """Every command's answer is one JSON object that names its form, and nothing stands on standard error."""
     line = line.replace("$MODEL", str(models / "py38/plain.h5")).replace("$EXAMPLES", str(examples))
-    line = line.replace("$KEYS", str(ada.parent))
+    line = line.replace("$KEYS", str(ada.parent)).replace("$ROOT", trust)
     answer = run(*line.split(), "--json")
     assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
 
@@ -124,6 +136,11 @@ def test_an_import_answers_with_what_became_of_each_version(run: Callable[..., A
         ("key generate ../x --no-passphrase", "usage", 2),
         ("key generate --algorithm rsa --no-passphrase", "usage", 2),
         ("key import here --name x --no-passphrase", "signing", 1),
+        ("trust show", "usage", 2),
+        ("trust show nothing.json", "not-found", 3),
+        ("trust show here", "document", 1),
+        ("trust init -o new.json", "usage", 2),
+        ("trust import here --root x", "document", 1),
     ],
 )
 def test_errors_are_objects_too(line: str, code: str, status: int, run: Callable[..., Any], demo: str) -> None:

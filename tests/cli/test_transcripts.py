@@ -73,6 +73,9 @@ def set_scene(words: list[str], home: Path) -> str:
         case ["write", name, text]:
             Path(name).write_text(text.encode().decode("unicode_escape"))
             return ""
+        case ["unset", name]:
+            del os.environ[name]
+            return ""
         case ["ls", name]:
             return "\n".join(sorted(path.name for path in Path(name).iterdir()))
         case ["damage-store", offset]:

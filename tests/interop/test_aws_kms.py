@@ -26,6 +26,7 @@ from modelreg.trust.oms import sign
 from modelreg.trust.oms_statement import statement_of
 from modelreg.trust.signer import signed
 from modelreg.trust.signers.aws_kms import RAW_SIZE_BYTES_MAX, AwsKmsSigner
+from modelreg_cli.app import main
 
 pytestmark = [pytest.mark.allow_hosts(LOOPBACK), pytest.mark.usefixtures("aws_credentials")]
 
@@ -137,3 +138,42 @@ def test_what_is_missing_is_told(endpoint: str, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(SigningError, match="no complete AWS credentials") as caught:
         AwsKmsSigner.open("alias/x", region=REGION, endpoint=endpoint)
     assert "AWS_PROFILE" in str(caught.value.hint)
+
+
+def test_the_command_line_signs_with_it(
+    kms: Any, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Claim: its public half is exported into a trust store, which it signs as a root, and a version that it signs is taken."""
+    kms.create_alias(AliasName="alias/line", TargetKeyId=made(kms, "ECC_NIST_P256"))
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        "AWS_ENDPOINT_URL_KMS": endpoint,
+        "AWS_REGION": REGION,
+        "MODELREG_HOME": "home",
+        "MODELREG_TARGET": "none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    Path("model.bin").write_bytes(b"some bytes")
+    assert main(["key", "export", "awskms:alias/line", "-o", "kms.pub.pem"]) == 0
+    assert (
+        main(
+            [
+                "trust",
+                "init",
+                "-o",
+                "trust.json",
+                "--root",
+                "kms=kms.pub.pem",
+                "--mode",
+                "enforce",
+                "--key",
+                "awskms:alias/line",
+            ]
+        )
+        == 0
+    )
+    monkeypatch.setenv("MODELREG_TRUST_STORE", "trust.json")
+    assert main(["trust", "add", "trust.json", "kms", "--for", "*", "--key", "awskms:alias/line"]) == 0
+    assert main(["push", "model.bin", "--name", "m", "--env", "none", "--sign", "awskms:alias/line"]) == 0
+    assert main(["pull", "m", "-o", "out"]) == 0
+    assert "signed by awskms:alias/line (" in capsys.readouterr().out

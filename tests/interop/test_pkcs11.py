@@ -19,6 +19,7 @@ from modelreg.trust.oms import sign
 from modelreg.trust.oms_statement import statement_of
 from modelreg.trust.signer import signed
 from modelreg.trust.signers.pkcs11 import Pkcs11Signer
+from modelreg_cli.app import main
 
 MODULES = [
     Path(folder, "libsofthsm2.so")
@@ -138,3 +139,28 @@ def test_a_key_that_was_destroyed_since_signs_nothing(module: Path, session: Any
     session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label="short-lived").destroy()
     with pytest.raises(SigningError, match="'short-lived' of the token 'models' does not sign"):
         signer.sign(b"data")
+
+
+def test_the_command_line_signs_with_it(
+    module: Path, session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Claim: by its RFC 7512 name it signs a version and, as a root, the trust store that takes it; the PIN is a file's."""
+    make_key(session, "release key", CURVES[Algorithm.ECDSA_P384])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODELREG_HOME", "home")
+    monkeypatch.setenv("MODELREG_TARGET", "none")
+    Path("pin.txt").write_text(f"{PIN}\n")
+    Path("model.bin").write_bytes(b"some bytes")
+    bare = f"pkcs11:token=models;object=release%20key?module-path={module}"
+    assert main(["key", "export", f"{bare}&pin-source=pin.txt", "-o", "hsm.pub.pem"]) == 0
+    root = ["--key", bare, "--passphrase-file", "pin.txt"]
+    assert main(["trust", "init", "-o", "trust.json", "--root", "hsm.pub.pem", "--mode", "enforce", *root]) == 0
+    assert main(["trust", "add", "trust.json", "hsm", "--for", "*", *root]) == 0
+    monkeypatch.setenv("MODELREG_TRUST_STORE", "trust.json")
+    monkeypatch.setenv("MODELREG_SIGN", f"{bare}&pin-source=file:pin.txt")
+    assert main(["push", "model.bin", "--name", "m", "--env", "none"]) == 0
+    assert main(["pull", "m", "-o", "out"]) == 0
+    assert main(["config", "show"]) == 0
+    shown = "".join(capsys.readouterr())
+    assert "signed by pkcs11:token=models" in shown
+    assert PIN not in shown

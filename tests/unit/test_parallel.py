@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelreg.parallel import Pool, StoppedError, check_stopped, result_of, undisturbed
+from modelreg.parallel import Pool, StoppedError, check_stopped, undisturbed
 
 INTERRUPTED = Path(__file__).with_name("interrupted_pool.py")
 
@@ -71,13 +72,32 @@ def test_an_interruption_waits_for_the_workers() -> None:
             told.append(time.monotonic())
             raise
 
-    timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt), Pool(2, "test") as pool:
         pool.map(work, range(10))
     assert len(told) == 2
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("modelreg-")]
     check_stopped()  # it is over: what comes next in this process is not stopped
+
+
+def test_a_second_interruption_leaves_no_thread_behind() -> None:
+    """Claim: of two that come at once neither is raised before what was begun has ended."""
+    begun, ended = threading.Barrier(4), list[int]()
+
+    def work(number: int) -> None:
+        begun.wait(10)
+        if number == 0:
+            for _ in range(2):
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(0.001)
+            raise StoppedError
+        time.sleep(0.2)
+        ended.append(number)
+
+    with pytest.raises(KeyboardInterrupt), Pool(4, "test") as pool:
+        pool.map(work, range(4))
+    assert sorted(ended) == [1, 2, 3]
 
 
 def test_a_handler_that_raises_nothing_stops_nothing() -> None:
@@ -90,7 +110,7 @@ def test_a_handler_that_raises_nothing_stops_nothing() -> None:
             with undisturbed():
                 signal.raise_signal(signal.SIGINT)
                 assert called == [signal.SIGINT]
-            assert result_of(future) is None
+            assert pool.result(future) is None
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -53,7 +53,7 @@ class Ground:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"MODELREG_HOME": str(self.home), "HOME": str(self.folder), "NO_COLOR": "1"}
+        return {"MODELREG_HOME": str(self.home), "HOME": str(self.folder), "NO_COLOR": "1", "MODELREG_SIGN": "none"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from modelreg_cli.exits import COULD_NOT
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.passphrases import FromFile
 from modelreg_cli.result import Block, Column, Fields, Lines, Result, Table
+from modelreg_cli.signing import unlocked
 from modelreg_cli.terminal import is_terminal
 
 if TYPE_CHECKING:
@@ -125,12 +126,15 @@ def export(
 ) -> Result:
     """Write a key as PEM: the public half, or with --private all of it.
 
+    NAME may also be one of elsewhere (awskms:ID, pkcs11:URI, command:...), whose public half is written.
     A private key's file has the mode 0600; a file that is there is never written over.
     """
     if private and out is None and is_terminal(sys.stdout) and not yes:
         raise modelreg.UsageError(
             "a private key is nothing for a terminal to show", hint="-o FILE, or --yes to show it all the same"
         )
+    if modelreg.is_key_elsewhere(name):
+        return _exported_from_elsewhere(invocation, name, out, passphrase_file, private=private)
     keyring = _keyring(invocation)
     key = keyring.get(name)
     passphrase = passphrases.existing(passphrase_file, name) if private and key.is_protected else None
@@ -144,6 +148,22 @@ def export(
     else:
         keyring.export_public(name, Path(out))
     line = f"{out}: the {'private' if private else 'public'} key {name}, {key.algorithm} {key.id[:16]}"
+    return Result(schema="key-export", value={**value, "pem": None}, blocks=(Lines((line,)),), quiet=(out,))
+
+
+def _exported_from_elsewhere(
+    invocation: Invocation, name: str, out: str | None, passphrase_file: str | None, *, private: bool
+) -> Result:
+    """The public half of a key that is not in the keyring."""
+    if private:
+        raise modelreg.UsageError(f"{name[:80]} does not leave its place", hint="without --private: its public half")
+    public = unlocked(invocation, name, passphrase_file).public
+    value: dict[str, Json] = {"name": name, "id": public.id, "private": False, "path": out}
+    if out is None:
+        lines = tuple(public.pem.splitlines())
+        return Result(schema="key-export", value={**value, "pem": public.pem}, blocks=(Lines(lines),), quiet=lines)
+    modelreg.export_public(public, Path(out))
+    line = f"{out}: the public key {name}, {public.algorithm.value} {public.id[:16]}"
     return Result(schema="key-export", value={**value, "pem": None}, blocks=(Lines((line,)),), quiet=(out,))
 
 

@@ -16,7 +16,7 @@ from modelreg_cli.passphrases import FromFile
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Timeout, Tolerance, golden_line, refuse_without
 from modelreg_cli.result import Lines, Result
-from modelreg_cli.signing import KEY_ID_SHOWN, unlocked
+from modelreg_cli.signing import KEY_ID_SHOWN, Certificates, PushKey, certified, key_of_push
 from modelreg_cli.wording import counted, prefixed, size, uncovered
 
 if TYPE_CHECKING:
@@ -70,12 +70,13 @@ def push(
         typer.Option(
             "--sign",
             metavar="KEY",
-            help="Sign with this key of yours; by default the one of the setting sign.",
+            help="A key of yours, awskms:ID, pkcs11:URI or command:...; by default that of the setting sign.",
             autocompletion=complete.keys,
         ),
     ] = None,
     no_sign: Annotated[bool, typer.Option("--no-sign", help="Do not sign, whatever the settings say.")] = False,
     passphrase_file: FromFile = None,
+    certificates: Certificates = None,
     once: Annotated[
         bool,
         typer.Option(
@@ -87,39 +88,36 @@ def push(
     """Push a model file or folder as the next version of its name.
 
     The file is read once: what was hashed is what is stored. Damaged files and files that are no model are refused.
-    Nothing is signed unless --sign or the setting sign names a key.
+    It is signed by a key of yours: that of --sign, or of the setting sign, or one called default, which the first push
+    makes. It counts on this machine; others learn whom to believe by modelreg trust.
     """
-    key = _key(invocation, sign, no_sign=no_sign)
-    signer = None if key is None else unlocked(invocation, key, passphrase_file)
+    if no_sign and sign is not None:
+        raise modelreg.UsageError(f"--sign {sign} and --no-sign are each other's opposite", hint="give one of them")
+    if certificates is not None and (no_sign or dry_run):
+        raise modelreg.UsageError("--certificates are those of a key that signs, and nothing is signed here")
     metadata = _metadata(meta or [])
     request = _golden_request(golden, python, custom_objects, tolerance, timeout)
     with (
         modelreg.Inspector(expect_hdf5=os.path.isfile(path)) as inspector,  # starts while the registry opens
         invocation.registry() as registry,
-        progress(invocation.output, "push", size_on_disk(Path(path))) as advance,
     ):
-        pushed = registry.push(
-            path,
-            name=name,
-            aliases=alias or (),
-            metadata=metadata,
-            environment=env,
-            allow=allow or (),
-            golden=request,
-            once=once,
-            signer=signer,
-            dry_run=dry_run,
-            progress=advance,
-            inspector=inspector,
-        )
+        key = PushKey() if no_sign else key_of_push(invocation, sign, passphrase_file, dry_run=dry_run)
+        with progress(invocation.output, "push", size_on_disk(Path(path))) as advance:
+            pushed = registry.push(
+                path,
+                name=name,
+                aliases=alias or (),
+                metadata=metadata,
+                environment=env,
+                allow=allow or (),
+                golden=request,
+                once=once,
+                signer=key.signer and certified(key.signer, certificates),
+                dry_run=dry_run,
+                progress=advance,
+                inspector=inspector,
+            )
     return _result(pushed, key)
-
-
-def _key(invocation: Invocation, sign: str | None, *, no_sign: bool) -> str | None:
-    """The name of the key that signs, if one does."""
-    if no_sign and sign is not None:
-        raise modelreg.UsageError(f"--sign {sign} and --no-sign are each other's opposite", hint="give one of them")
-    return None if no_sign else sign or invocation.settings().sign.value
 
 
 def _golden_request(
@@ -144,7 +142,7 @@ def _metadata(pairs: list[str]) -> dict[str, str]:
     return metadata
 
 
-def _result(pushed: Pushed, key: str | None) -> Result:
+def _result(pushed: Pushed, key: PushKey) -> Result:
     content = f"{pushed.container}, {size(pushed.size_bytes)} in {counted(pushed.files, 'file')}"
     if pushed.dry_run:
         lines = [f"{pushed.model}: would be pushed; nothing was written", content]
@@ -157,7 +155,7 @@ def _result(pushed: Pushed, key: str | None) -> Result:
     if pushed.aliases:
         lines.append("aliases: " + ", ".join(pushed.aliases))
     if pushed.signed_by is not None:
-        lines.append(f"signed by {key} ({pushed.signed_by[:KEY_ID_SHOWN]})")
+        lines.append(f"signed by {key.name} ({pushed.signed_by[:KEY_ID_SHOWN]})")
     if pushed.golden is not None:
         lines.append(f"golden predictions: {golden_line(pushed.golden)}")
     return Result(
@@ -178,10 +176,15 @@ def _result(pushed: Pushed, key: str | None) -> Result:
             "already_there": pushed.already_there,
             "signed_by": pushed.signed_by,
             "checkpoint_problem": pushed.checkpoint_problem,
+            "key_made": key.is_new,
+            "not_signed": key.why_not,
             "verdict": pushed.verdict.to_json(),
         },
         blocks=(Lines(tuple(lines)),),
         quiet=() if pushed.digest is None else (f"sha256:{pushed.digest}",),
         verdict=pushed.verdict,
-        notes=uncovered(pushed.checkpoint_problem),
+        notes=(
+            *(() if key.why_not is None else (f"not signed: {key.why_not}",)),
+            *uncovered(pushed.checkpoint_problem),
+        ),
     )

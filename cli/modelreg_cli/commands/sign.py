@@ -12,7 +12,7 @@ from modelreg_cli.checks import Reference
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.passphrases import FromFile
 from modelreg_cli.result import Lines, Result
-from modelreg_cli.signing import KEY_ID_SHOWN, unlocked
+from modelreg_cli.signing import KEY_ID_SHOWN, Certificates, certified, unlocked
 from modelreg_cli.wording import prefixed, uncovered
 
 app = new_app()
@@ -29,11 +29,12 @@ def sign(
         typer.Option(
             "--key",
             metavar="NAME",
-            help="The key; by default the one of the setting sign, or the one called default.",
+            help="A key of yours, awskms:ID, pkcs11:URI or command:...; by default that of the setting sign.",
             autocompletion=complete.keys,
         ),
     ] = None,
     passphrase_file: FromFile = None,
+    certificates: Certificates = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be signed, and sign nothing.")] = False,
 ) -> Result:
     """Sign a version that is in the registry.
@@ -42,7 +43,7 @@ def sign(
     as OpenSSF Model Signing does. Other signatures stay.
     """
     name = key or invocation.settings().sign.value or "default"
-    signer = unlocked(invocation, name, passphrase_file)
+    signer = certified(unlocked(invocation, name, passphrase_file), certificates)
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, reference)
         signed = None if dry_run else registry.sign(exactly, signer)

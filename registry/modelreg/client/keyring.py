@@ -9,12 +9,14 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelreg.config import Settings, load_settings
+from modelreg.config.values import DEFAULT_KEY
 from modelreg.errors import ConflictError, ModelregError, NotFoundError, SigningError, UsageError
 from modelreg.files import reason_of
 from modelreg.refs import parse_key_name
@@ -31,7 +33,7 @@ from modelreg.trust.signers.file import (
 )
 
 SUFFIX = ".key"
-DEFAULT_NAME = "default"
+DEFAULT_NAME = DEFAULT_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,18 @@ class Keyring:
         """
         self.check_new(name, algorithm)
         return self._write(name, file_of(PrivateKey.generate(algorithm), passphrase))
+
+    def ensure(self, name: str = DEFAULT_NAME) -> tuple[StoredKey, bool]:
+        """The key ``name``, and whether it was made now, unprotected; of two at a time one makes it, for both.
+
+        Raises as ``get`` and ``generate``.
+        """
+        with contextlib.suppress(NotFoundError):
+            return self.get(name), False
+        try:
+            return self.generate(name, passphrase=None), True
+        except ConflictError:
+            return self.get(name), False
 
     def take(self, path: Path, name: str | None = None, *, passphrase: str | None) -> StoredKey:
         """Take in a copy of the key in ``path``, by default under the file's name.

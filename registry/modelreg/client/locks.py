@@ -17,7 +17,7 @@ from modelreg.client.memory import Memory
 from modelreg.config import find_above
 from modelreg.digest import sha256_hex
 from modelreg.errors import ConflictError, DocumentError, NotFoundError, UsageError
-from modelreg.files import reason_of, write_whole
+from modelreg.files import reason_of, replace_file
 from modelreg.findings import Finding
 from modelreg.manifest import IndexEntry, Manifest
 from modelreg.records import canonical_json, to_json
@@ -65,7 +65,7 @@ def read_lock(path: Path) -> Lock:
 def write_lock(path: Path, lock: Lock) -> None:
     """Put ``lock`` in the place of what is at ``path``, whole or not at all; raises ``UsageError`` where it cannot."""
     try:
-        write_whole(path, lock.to_bytes())
+        replace_file(path, lock.to_bytes())
     except OSError as error:
         raise UsageError(f"the lock file {path} cannot be written: {reason_of(error)}") from None
 

@@ -21,7 +21,7 @@ from modelreg.config import Settings, user_configuration
 from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
 from modelreg.errors import DatabaseError, DocumentError, PlacementError
-from modelreg.files import make_folder, reason_of, write_whole
+from modelreg.files import make_folder, reason_of, replace_file
 from modelreg.findings import Finding, Severity
 from modelreg.masking import masked
 from modelreg.rules import RULES
@@ -149,7 +149,7 @@ class Memory:
                 for name in (address, seen.checkpoint.origin):
                     known = self.recall(name)
                     if known is None or known.size < seen.size:
-                        write_whole(self.path(name), seen.note)
+                        replace_file(self.path(name), seen.note)
         except OSError as error:
             raise PlacementError(
                 f"what was seen of the log cannot be remembered in {self.folder}: {reason_of(error)}"
@@ -161,7 +161,7 @@ class Memory:
         path = self.folder / "forks" / f"{sha256_hex(data)[:32]}.json"
         try:
             if not path.exists():
-                write_whole(path, data)
+                replace_file(path, data)
         except OSError as error:
             raise PlacementError(f"the evidence of a fork cannot be kept in {path}: {reason_of(error)}") from None
         return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError
-from modelreg.files import reason_of, write_whole
+from modelreg.files import reason_of, replace_file
 from modelreg.records import canonical_json, from_json, parse_json, to_json
 from modelreg.store.base import Measured
 
@@ -53,4 +53,4 @@ def read_probe(home: Path, store: str) -> Probe | None:
 
 def keep_probe(home: Path, probe: Probe) -> None:
     """Put a record in the place of the last one of its address, whole or not at all; raises ``OSError``."""
-    write_whole(probe_path(home, probe.store), canonical_json(to_json(probe)))
+    replace_file(probe_path(home, probe.store), canonical_json(to_json(probe)))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from modelreg.digest import CHUNK_SIZE_BYTES_USUAL
 from modelreg.digest.streams import RANGES_AT_ONCE
-from modelreg.parallel import Pool, result_of
+from modelreg.parallel import Pool
 from modelreg.store.base import Store
 
 Given = TypeVar("Given")
@@ -29,7 +29,7 @@ def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given])
     with Pool(count, "blob") as pool:
         waiting = [pool.submit(work, one) for one in islice(source, 4 * count)]
         while waiting:
-            made = result_of(waiting.pop(0))
+            made = pool.result(waiting.pop(0))
             waiting += [pool.submit(work, one) for one in islice(source, 1)]
             yield made
 

@@ -25,6 +25,7 @@ from modelreg.store.base import Store
 from modelreg.trust import dsse, oms
 from modelreg.trust.oms_statement import Statement, differences, statement_of
 from modelreg.trust.signer import Signer
+from modelreg.trust.signers.certified import CertifiedSigner
 from modelreg.verify import KeptBundle
 
 
@@ -62,8 +63,11 @@ def _over_manifest(data: bytes, signer: Signer) -> bytes:
 def _over_files(manifest: Manifest, signer: Signer) -> bytes:
     files = [(entry.path, entry.sha256) for entry in manifest.files]
     statement = statement_of(files, name=manifest.model, ignore_paths=(SIDE_FOLDER,))
-    bundle = oms.sign(statement, signer).to_bytes()
-    if differences(oms.Bundle.parse(bundle).verify_with_keys([signer.public]).statement, files):
+    chain = signer.chain if isinstance(signer, CertifiedSigner) else ()
+    bundle = oms.sign(statement, signer, chain=chain).to_bytes()
+    made = oms.Bundle.parse(bundle)
+    found = made.verify_by_leaf() if chain else made.verify_with_keys([signer.public])
+    if found.key != signer.public or differences(found.statement, files):
         raise _unfit("the files", signer)
     return bundle
 

@@ -6,6 +6,7 @@ is named, the user's own keys are trusted, so that what was signed on this machi
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,13 +22,15 @@ from modelreg.findings import Finding, Severity
 from modelreg.manifest import BundleKind, Manifest
 from modelreg.rules import RULES
 from modelreg.trust import dsse, oms
+from modelreg.trust.certificates import Certificate
 from modelreg.trust.checkpoint import SignedCheckpoint, open_checkpoint
 from modelreg.trust.decision import STRANGERS_NAMED_MAX, Distrust, TrustDecision, decide
 from modelreg.trust.keys import PublicKey
 from modelreg.trust.lock import Lock
 from modelreg.trust.note import VerifierKey
-from modelreg.trust.oms_statement import differences
+from modelreg.trust.oms_statement import Statement, differences
 from modelreg.trust.proof import Logged
+from modelreg.trust.signers.certified import read_certificates
 from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement, TrustStore
 from modelreg.verify import KeptBundle
 
@@ -42,6 +45,9 @@ class Trusted:
     keys: tuple[PublicKey, ...]
     anchor: Anchor | None = None
     problem: Finding | None = None
+    roots: tuple[Certificate, ...] = ()
+    at: dt.datetime | None = None
+    """When certificates must be valid that lead to one of ``roots``."""
 
     @property
     def log_keys(self) -> tuple[VerifierKey, ...]:
@@ -75,16 +81,23 @@ class History:
 
 
 def trusted_by(settings: Settings) -> Trusted:
-    """What the settings say is trusted: a trust store's keys, or those of the user's keyring."""
+    """What the settings say is trusted: a trust store's keys, or the user's own and those that a root vouches for.
+
+    Raises ``ModelregError`` where the roots cannot be read.
+    """
     anchor = load_anchor(settings)
     if anchor is not None:
         return Trusted(anchor.store.public_keys() if anchor.store else (), anchor, anchor.problem)
+    named = settings.certificate_roots.value
+    roots = () if named is None else read_certificates(named)
+    now = dt.datetime.now(dt.UTC)
     try:
         found = [key for key in Keyring.open(settings).list() if isinstance(key, StoredKey)]
     except SigningError as error:
         problem = RULES["MR209"].found(error.message, fix=error.hint, severity=Severity.WARN)
-        return Trusted((), None, problem)
-    return Trusted(tuple(PublicKey.from_pem(key.public_pem.encode("ascii")) for key in found))
+        return Trusted((), None, problem, roots, now)
+    own = tuple(PublicKey.from_pem(key.public_pem.encode("ascii")) for key in found)
+    return Trusted(own, roots=roots, at=now)
 
 
 def read_history(index: Index, digest: str, settings: Settings, trusted: Trusted, lock: Lock | None) -> History:
@@ -107,7 +120,7 @@ def assess(
     """
     history = history or History()
     case = _Case(manifest, data, trusted)
-    for bundle in bundles:
+    for bundle in sorted(bundles, key=lambda bundle: bundle.listed.kind != BundleKind.OMS):  # they may vouch for a key
         case.take(bundle)
     anchor = trusted.anchor
     problems = (*((trusted.problem,) if trusted.problem else ()), *history.problems)
@@ -190,6 +203,7 @@ class _Case:
     trusted: Trusted
     signers: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    certified: set[PublicKey] = field(default_factory=set)
     flaws: list[Finding] = field(default_factory=list)
     signatures: int = 0
 
@@ -217,21 +231,41 @@ class _Case:
         if envelope.payload_type != dsse.IN_TOTO_TYPE or envelope.payload != self.data:
             raise DocumentError("it signs something else than the version's manifest")
         self._count(len(envelope.signatures))
-        found = dsse.valid_signers(envelope, self.trusted.keys)
+        found = dsse.valid_signers(envelope, (*self.trusted.keys, *self.certified))
         self.signers |= found
         self.told |= {signature.key_id for signature in envelope.signatures} - found
 
     def _take_files(self, bundle: oms.Bundle) -> None:
         """A bundle over the files alone proves no name and no version, so that it makes nobody a signer."""
         self._count(1)
+        if bundle.chain:
+            self._take_certificates(bundle)
+            return
         try:
             signed = bundle.verify_with_keys(self.trusted.keys)
         except UntrustedError:
             if bundle.hint is not None and bundle.hint in {key.hint for key in self.trusted.keys}:
                 raise
-            return  # a stranger's, or one with certificates; the manifest's bundle tells who signed
+            return  # a stranger's; the manifest's bundle tells who signed
+        self._compare(signed.statement)
+
+    def _take_certificates(self, bundle: oms.Bundle) -> None:
+        """While a certificate that leads to a root is valid, its key is trusted as if it were the user's own."""
+        if not self.trusted.roots or self.trusted.at is None:
+            return
+        try:
+            signed = bundle.verify_with_roots(self.trusted.roots, self.trusted.at)
+        except UntrustedError as error:
+            bundle.verify_by_leaf()  # a changed bundle is no stranger's
+            self.flaws.append(RULES["MR203"].found(f"{self.name}: {error.message}"))
+            return
+        self._compare(signed.statement)
+        self.certified.add(signed.key)
+
+    def _compare(self, statement: Statement) -> None:
+        """Raise ``DocumentError`` if ``statement`` is of other files than the version's."""
         files = [(entry.path, entry.sha256) for entry in self.manifest.files]
-        if found := differences(signed.statement, files):
+        if found := differences(statement, files):
             raise DocumentError(f"it signs other files: {found[0].path[:200]!r} is {found[0].flaw}")
 
     def _count(self, signatures: int) -> None:

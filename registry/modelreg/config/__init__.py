@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from modelreg.config.schema import SCHEMA
-from modelreg.config.values import SCHEME, Given, Value, absolute, read, sqlite_url
+from modelreg.config.values import DEFAULT_KEY, SCHEME, Given, Value, absolute, read, sqlite_url
 from modelreg.errors import UsageError
 from modelreg.masking import masked
 
@@ -31,7 +31,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 _BY_NAME = {row.name: row for row in SCHEMA}
-_USERS_OWN = ("keys", "trust_store", "log_key")
+_STARTS_A_PROGRAM = ("command:", "pkcs11:")
+_USERS_OWN = ("keys", "trust_store", "certificate_roots", "log_key")
 """Whoever writes a project's file is not to choose where its users' private keys are written, or whom they believe."""
 
 
@@ -63,6 +64,7 @@ class Settings:
     keys: Setting[Path]
     sign: Setting[str | None]
     trust_store: Setting[Path | None]
+    certificate_roots: Setting[Path | None]
     log_key: Setting[Path | None]
 
     def __iter__(self) -> Iterator[Setting[Value]]:
@@ -88,6 +90,11 @@ def load_settings(
             if name in by_project:
                 hint = f"set {_BY_NAME[name].variable}, or write it into {user}"
                 raise UsageError(f"{project}: {name} is each user's own, not a project's", hint=hint)
+        if "sign" in by_project and str(by_project["sign"].value).startswith(_STARTS_A_PROGRAM):
+            raise UsageError(
+                f"{project}: sign names a program to start, which is each user's own choice, not a project's",
+                hint=f"set MODELREG_SIGN, or write it into {user}",
+            )
         given |= by_project
     variables = {row.name: row.variable for row in SCHEMA if environ.get(row.variable)}
     given |= {name: Given(environ[key], f"environment {key}", cwd, is_text=True) for name, key in variables.items()}
@@ -113,8 +120,9 @@ def _settle(found: Mapping[str, Setting[Value]], environ: Mapping[str, str]) -> 
         "provides": lambda: None,
         "user": lambda: login_name(environ),
         "keys": _user_keys,
-        "sign": lambda: None,
+        "sign": lambda: DEFAULT_KEY,
         "trust_store": lambda: None,
+        "certificate_roots": lambda: None,
         "log_key": lambda: None if "database_url" in found else Path(str(home.value)) / "log.key",
     }
     filled = {name: found.get(name) or Setting(name, make(), "default") for name, make in defaults.items()}

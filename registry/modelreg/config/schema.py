@@ -78,7 +78,11 @@ SCHEMA = (
         "Where the user's keys are kept; no project's file can say so.",
     ),
     Specification(
-        "sign", Kind.KEY, "MODELREG_SIGN", "none", "The key in the user's keyring that signs what is pushed."
+        "sign",
+        Kind.KEY,
+        "MODELREG_SIGN",
+        "default, made by the first push",
+        "The key that signs what is pushed, one of the keyring or elsewhere (awskms:...); none signs nothing.",
     ),
     Specification(
         "trust_store",
@@ -86,6 +90,13 @@ SCHEMA = (
         "MODELREG_TRUST_STORE",
         "none: the user's own keys are trusted",
         "The signed document of who may sign what; no project's file can name it.",
+    ),
+    Specification(
+        "certificate_roots",
+        Kind.PATH,
+        "MODELREG_CERTIFICATE_ROOTS",
+        "none",
+        "X.509 roots (PEM) that vouch for keys where no trust store is named; no project's file can name them.",
     ),
     Specification(
         "log_key",

@@ -15,6 +15,10 @@ from modelreg.refs import parse_key_name
 
 NO_KEY = "none"
 """How a setting says that no key is meant."""
+DEFAULT_KEY = "default"
+"""The key that signs where no setting names one; the first push makes it."""
+KEYS_ELSEWHERE = ("awskms", "pkcs11", "command")
+"""What stands before the colon of a key that is not in the keyring, whose names have none."""
 Value = str | bool | Path | tuple[str, ...] | None
 
 
@@ -69,10 +73,20 @@ def _text(row: Specification, given: Given) -> str:
 
 def _key(row: Specification, given: Given) -> str | None:
     name = _text(row, given)
+    if "pin-value" in name:
+        raise UsageError(f"{given.source}: {row.name} holds a PIN, which others can see", hint="pin-source=FILE")
+    if is_key_elsewhere(name):
+        return name
     try:
         return None if name == NO_KEY else parse_key_name(name)
     except UsageError:
         raise _mismatch(row, given, "the name of a key", f'{row.name} = "default"') from None
+
+
+def is_key_elsewhere(text: str) -> bool:
+    """Whether ``text`` names a key outside the keyring: ``awskms:...``, ``pkcs11:...``, ``command:...``."""
+    scheme, mark, _ = text.partition(":")
+    return bool(mark) and scheme in KEYS_ELSEWHERE
 
 
 def _truth(row: Specification, given: Given) -> bool:

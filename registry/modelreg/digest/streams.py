@@ -331,8 +331,14 @@ def _check_runs(
     def check(run: list[int]) -> list[int]:
         start = expected.chunk_extent(run[0])[0]
         end = sum(expected.chunk_extent(run[-1]))
+        bad = []
         with _opened(source, start, end - start) as reader:
-            return [index for index in run if not _transfer_chunk(reader, expected, index, sink, progress)]
+            for index in run:
+                if index != run[0]:
+                    check_stopped()  # never in the middle of a chunk: what comes is worth keeping
+                if not _transfer_chunk(reader, expected, index, sink, progress):
+                    bad.append(index)
+        return bad
 
     if count <= 1:
         found = [check(run) for run in runs]
@@ -365,7 +371,6 @@ def _transfer_chunk(
     start, length = expected.chunk_extent(index)
     hasher = blake3()
     for offset in range(start, start + length, SLICE_SIZE_BYTES):
-        check_stopped()
         view = _buffer()[: min(SLICE_SIZE_BYTES, start + length - offset)]
         if source.read_into(view, offset) != len(view):
             return False

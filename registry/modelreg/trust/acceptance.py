@@ -16,6 +16,7 @@ Signatures are checked before the document is parsed, wherever keys are known th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from modelreg.errors import (
     DocumentError,
@@ -34,6 +35,19 @@ from modelreg.trust.trust_store import PAYLOAD_TYPE, SIZE_BYTES_MAX, TrustStore
 CHAIN_MAX = 1_000
 """How many documents one call follows; TUF's clients stop at 2**10 root versions too."""
 _ENVELOPE_SIZE_BYTES_MAX = 2 * SIZE_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """Signatures that an envelope has not: ``threshold`` root keys of ``version`` are needed, and ``signed`` did.
+
+    ``others`` are those that still can.  Both are ids of keys, sorted.
+    """
+
+    version: int
+    threshold: int
+    signed: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 def accept(current: TrustStore, candidate: bytes, now: str) -> TrustStore:
@@ -85,6 +99,25 @@ def check_fresh(store: TrustStore, now: str) -> None:
             f"version {store.version} of the trust store expired at {store.expires_at}, and it is {now}",
             hint="get the newest trust store from those who keep its root keys",
         )
+
+
+def read_complete(data: bytes) -> TrustStore:
+    """The document in the envelope ``data``, which its own roots must have signed; nobody asks what time it is.
+
+    Raises ``DocumentError`` or ``TrustThresholdError``.
+    """
+    envelope = read_envelope(data)
+    store = TrustStore.parse(envelope.payload)
+    _demand_threshold(envelope, store)
+    return store
+
+
+def lacking(data: bytes, current: TrustStore | None) -> tuple[Lacking, ...]:
+    """What the envelope ``data`` still needs to follow ``current``, by whose roots; raises ``DocumentError``."""
+    envelope = read_envelope(data)
+    store = TrustStore.parse(envelope.payload)
+    asked = [store] if current is None or current.root == store.root else [current, store]
+    return tuple(gap for each in asked if (gap := _lacking(envelope, each)) is not None)
 
 
 def read_envelope(data: bytes) -> Envelope:
@@ -151,12 +184,19 @@ def _following(current: TrustStore, candidate: bytes) -> TrustStore:
 
 def _demand_threshold(envelope: Envelope, store: TrustStore) -> None:
     """Raise unless enough of the roots of ``store`` have signed ``envelope``."""
+    gap = _lacking(envelope, store)
+    if gap is not None:
+        named = ", ".join(sorted(map(store.label, gap.signed)))
+        raise TrustThresholdError(
+            f"{gap.threshold} of the {len(store.root.keys)} root keys of version {store.version} must have signed the "
+            f"trust store, and {len(gap.signed)} did" + (f": {named}" if named else ""),
+            hint="have more of the root keys sign it: modelreg trust sign",
+        )
+
+
+def _lacking(envelope: Envelope, store: TrustStore) -> Lacking | None:
     root = store.root
     signed = valid_signers(envelope, store.public_keys(root.keys))
-    if len(signed) < root.threshold:
-        named = ", ".join(sorted(map(store.label, signed)))
-        raise TrustThresholdError(
-            f"{root.threshold} of the {len(root.keys)} root keys of version {store.version} must have signed the trust "
-            f"store, and {len(signed)} did" + (f": {named}" if named else ""),
-            hint="have more of the root keys sign it",
-        )
+    if len(signed) >= root.threshold:
+        return None
+    return Lacking(store.version, root.threshold, tuple(sorted(signed)), tuple(sorted({*root.keys} - signed)))

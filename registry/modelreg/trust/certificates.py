@@ -73,6 +73,10 @@ class Certificate:
     def _of(cls, parsed: x509.Certificate) -> Certificate:
         return cls(parsed.public_bytes(Encoding.DER), parsed.subject.rfc4514_string(), parsed)
 
+    def is_valid(self, at: dt.datetime) -> bool:
+        """Whether ``at`` lies between its dates, whoever issued it."""
+        return self._parsed.not_valid_before_utc <= at <= self._parsed.not_valid_after_utc
+
     @property
     def key(self) -> PublicKey:
         """Its key; raises ``DocumentError`` for a kind that is not ours, such as RSA."""

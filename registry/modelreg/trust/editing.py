@@ -52,14 +52,16 @@ def remove_key(store: TrustStore, key_id: str) -> TrustStore:
     """
     key = _known(store, key_id)
     if key.id in store.root.keys:
-        raise UsageError(f"{key} is a root key", hint="modelreg trust rotate, with the root keys that stay")
+        raise UsageError(
+            f"{key} is a root key", hint="modelreg trust rotate FILE --root KEY ..., with the root keys that stay"
+        )
     roles = []
     for role in store.roles:
         left = tuple(other for other in role.keys if other != key.id)
         if len(left) < role.threshold:
             raise UsageError(
                 f"without {key} the role {role.pattern} has {len(left)} keys and asks for {role.threshold} signatures",
-                hint=f"set or remove the role {role.pattern} first",
+                hint=f"lower that, or remove the role, first: modelreg trust remove FILE --for {role.pattern!r}",
             )
         roles.append(replace(role, keys=left))
     return _next(store, keys=tuple(other for other in store.keys if other != key), roles=tuple(roles))
@@ -71,7 +73,9 @@ def revoke(
     """``store`` with the key revoked from a log index on, or ``compromised``; this can only be made stricter."""
     key = _known(store, key_id)
     if key.id in store.root.keys:
-        raise UsageError(f"{key} is a root key", hint="rotate it out of the roots first: modelreg trust rotate")
+        raise UsageError(
+            f"{key} is a root key", hint="rotate it out of the roots first: modelreg trust rotate FILE --root KEY ..."
+        )
     before = store.revocation(key.id)
     with _as_usage():
         revocation = Revocation(key.id, reason, from_index, compromised)

@@ -90,6 +90,15 @@ class Bundle:
                 return Signed(key, Statement.parse(self.envelope.payload))
         raise UntrustedError("no trusted key has signed the bundle")
 
+    def verify_by_leaf(self) -> Signed:
+        """Check the signature with the key of the bundle's own certificate, for which nobody vouches here."""
+        if not self.chain:
+            raise UntrustedError("the bundle was signed with a bare key")
+        key = Certificate.from_der(self.chain[0]).key
+        if not self._is_by(key):
+            raise UntrustedError(f"the key {key.id[:16]} of the bundle's certificate has not signed it")
+        return Signed(key, Statement.parse(self.envelope.payload))
+
     def verify_with_roots(self, roots: Iterable[Certificate], at: dt.datetime) -> Signed:
         """Check the chain up to one of ``roots`` as it stood ``at`` a time, and the signature by its leaf.
 
@@ -100,10 +109,8 @@ class Bundle:
             raise UntrustedError(
                 "the bundle was signed with a bare key, and roots were given to verify it", hint="give the key"
             )
-        key = verify_chain(self.chain, roots, at)
-        if not self._is_by(key):
-            raise UntrustedError(f"the key {key.id[:16]} of the bundle's certificate has not signed it")
-        return Signed(key, Statement.parse(self.envelope.payload))
+        verify_chain(self.chain, roots, at)
+        return self.verify_by_leaf()
 
     def _is_by(self, key: PublicKey) -> bool:
         (signature,) = self.envelope.signatures

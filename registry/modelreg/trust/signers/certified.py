@@ -1,0 +1,72 @@
+"""A signer with the certificates of its key, which then stand in its bundles over files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelreg.errors import DocumentError, NotFoundError, SigningError, UsageError
+from modelreg.files import reason_of
+from modelreg.trust.certificates import CHAIN_MAX, PEM_SIZE_BYTES_MAX, Certificate
+from modelreg.trust.keys import PublicKey
+from modelreg.trust.oms import KINDS
+from modelreg.trust.signer import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedSigner:
+    """``signer`` and its chain of certificates (DER, the leaf first)."""
+
+    signer: Signer
+    chain: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def open(cls, signer: Signer, path: Path, at: dt.datetime) -> CertifiedSigner:
+        """``signer`` with the certificates in the PEM file ``path``, the leaf first, which is valid ``at`` that time.
+
+        Raises ``NotFoundError`` and ``DocumentError`` for the file, ``SigningError`` for another key's certificate and
+        one that is not valid, ``UsageError`` for a key that no certificate of ours can be about.
+        """
+        if signer.public.algorithm not in KINDS:
+            raise UsageError(
+                f"certificates stand in OpenSSF Model Signing bundles, which know no {signer.public.algorithm} keys"
+            )
+        chain = read_certificates(path)
+        if len(chain) > CHAIN_MAX:
+            raise DocumentError(f"{path} holds {len(chain)} certificates: a chain has 1 to {CHAIN_MAX}")
+        leaf = chain[0]
+        if leaf.key != signer.public:
+            raise SigningError(
+                f"the first certificate of {path}, of {leaf.subject!r}, is for the key {leaf.key.id[:16]}, not for "
+                f"{signer.public.id[:16]}",
+                hint="the certificate of the key comes first, then that of who issued it, and so on",
+            )
+        if not leaf.is_valid(at):
+            raise SigningError(
+                f"the certificate of {leaf.subject!r} in {path} is not valid at {at:%Y-%m-%d %H:%M:%S %Z}"
+            )
+        return cls(signer, tuple(certificate.der for certificate in chain))
+
+    @property
+    def public(self) -> PublicKey:
+        return self.signer.public
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of ``signer``; raises as it does."""
+        return self.signer.sign(data)
+
+
+def read_certificates(path: Path) -> tuple[Certificate, ...]:
+    """The certificates of the PEM file ``path``; raises ``NotFoundError``, ``UsageError`` and ``DocumentError``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(PEM_SIZE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no file of certificates {str(path)!r}") from None
+    except OSError as error:
+        raise UsageError(f"the certificates {str(path)!r} cannot be read: {reason_of(error)}") from None
+    try:
+        return Certificate.all_from_pem(data)
+    except DocumentError as error:
+        raise DocumentError(f"{path}: {error.message}", hint=error.hint) from None
