@@ -174,6 +174,7 @@ EXAMPLE_COMMANDS = (
     ("log prove", "log prove digits"),
     ("log audit", "log audit"),
     ("log key", "log key"),
+    ("log forget", "log forget --yes"),
     ("key generate", "key generate --no-passphrase"),
     ("key list", "key list"),
     ("key show", "key show default"),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from modelreg.client.locks import LockChange, find_lock, locked_reference, read_lock, write_lock
     from modelreg.client.log_audit import LogAudit, LogFinding, LogFlaw
     from modelreg.client.logproof import LogChecked, check_log_file, read_note_file, write_log_file
+    from modelreg.client.memory import address_of, forget_log
     from modelreg.client.proof import Proof, ProofOutcome, ProofRequest
     from modelreg.client.push import default_name
     from modelreg.client.reading import parse_share
@@ -121,6 +122,7 @@ _HOMES = {
     "modelreg.client.locks": ("LockChange", "find_lock", "locked_reference", "read_lock", "write_lock"),
     "modelreg.client.log_audit": ("LogAudit", "LogFinding", "LogFlaw"),
     "modelreg.client.logproof": ("LogChecked", "check_log_file", "read_note_file", "write_log_file"),
+    "modelreg.client.memory": ("address_of", "forget_log"),
     "modelreg.client.proof": ("Proof", "ProofOutcome", "ProofRequest"),
     "modelreg.client.reading": ("parse_share",),
     "modelreg.client.rebuild": ("rebuild_database",),
@@ -314,6 +316,7 @@ __all__ = [
     "VersionFilter",
     "Withdrawn",
     "__version__",
+    "address_of",
     "capture",
     "certified",
     "check_log_file",
@@ -323,6 +326,7 @@ __all__ = [
     "examine",
     "export_public",
     "find_lock",
+    "forget_log",
     "import_trust_store",
     "inspect_many",
     "inspect_path",

@@ -29,7 +29,7 @@ HEAVY = [
     "pygments",
 ]
 GROUPS: dict[str, tuple[str, ...]] = {
-    "log": ("show", "checkpoint", "prove", "verify", "audit", "key"),
+    "log": ("show", "checkpoint", "prove", "verify", "audit", "key", "forget"),
     "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import"),
     "key": ("generate", "list", "show", "export", "import", "passwd"),
     "env": ("capture", "diff"),

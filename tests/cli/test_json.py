@@ -42,6 +42,7 @@ ANSWERS = {
     "log prove demo -o proof.txt": "log-prove",
     "log audit": "log-audit",
     "log key": "log-key",
+    "log forget --yes": "log-forget",
     "key generate --no-passphrase": "key-generate",
     "key list": "key-list",
     "key show ada": "key-show",

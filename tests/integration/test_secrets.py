@@ -55,6 +55,7 @@ LINES = {
     "log verify": ("log verify proof --key m",),
     "log audit": ("log audit --known note",),
     "log key": ("log key",),
+    "log forget": ("log forget --yes",),
     "key generate": ("key generate k --no-passphrase", "key generate"),
     "key list": ("key list",),
     "key show": ("key show k",),

@@ -320,3 +320,26 @@ def key(invocation: Invocation) -> Result:
         blocks=(Lines((vkey,)),),
         quiet=(vkey,),
     )
+
+
+@app.command()
+@command
+def forget(
+    invocation: Invocation,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> Result:
+    """Know nothing more of what this registry's log was when you last saw it.
+
+    The next pull believes whatever log it is shown then, as the very first did. Only for a registry that was begun anew
+    on purpose, by the word of whoever runs it.
+    """
+    settings = invocation.settings()
+    invocation.confirm(f"Forget what was seen of the log at {modelreg.address_of(settings)}?", yes=yes)
+    size = modelreg.forget_log(settings)
+    known = "nothing was known of it" if size is None else f"a log of {_entries(size)} was known"
+    return Result(
+        schema="log-forget",
+        value={"address": modelreg.address_of(settings), "size": size},
+        blocks=(Lines((f"{known}; nothing is now",)),),
+    )

@@ -218,3 +218,9 @@ def consult(
 
 
 _ASK = "ask who runs the registry; if its log was begun anew on purpose: modelreg log forget"
+
+
+def forget_log(settings: Settings) -> int | None:
+    """Know nothing more of the log that those settings name; how many entries were known, ``None`` for nothing."""
+    seen = Memory().forget(address_of(settings))
+    return None if seen is None else seen.size
