@@ -206,6 +206,47 @@ class Bench:
         ):
             self.rows.append(row(what, pair(rounds, ours, reference), aim))
 
+    def signatures(self) -> None:
+        """What trust costs: a push that signs and a pull under a trust store in the mode enforce, against neither."""
+        home, store, small = self.folder / "signed", self.folder / "trust.json", self.folder / "signed.weights.h5"
+        settings = {"XDG_CONFIG_HOME": str(self.folder / "config"), "MODELREG_TARGET": "none"}
+        self.environment |= settings
+        write_model(small, 100_000)
+        for line in (
+            "key generate ada --no-passphrase",
+            f"trust init -o {store} --root ada --mode enforce",
+            f"trust add {store} ada --for *",
+            f"push {small} --name signed --sign ada",
+        ):
+            self.in_registry(home, *line.split())
+        vkey = subprocess.run(
+            [self.modelreg, "log", "key", "-q"],
+            env=self.environment | {"MODELREG_HOME": str(home)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        self.in_registry(home, "trust", "amend", str(store), "--registry", vkey)
+
+        def push(*how: str) -> Callable[[], Run]:
+            return lambda: self.in_registry(home, "push", str(small), "--name", "small", "--env", "none", *how)
+
+        def pull(**trust: str) -> Callable[[], Run]:
+            def run_once() -> Run:
+                out = self.folder / "signed-out"
+                shutil.rmtree(out, ignore_errors=True)
+                command = [self.modelreg, "pull", "signed:1", "-o", str(out)]
+                return run(command, self.environment | {"MODELREG_HOME": str(home)} | trust)
+
+            return run_once
+
+        rounds = max(self.rounds, 9)
+        for what, ours, reference in (
+            ("push, signed, against --no-sign", push("--sign", "ada"), push("--no-sign")),
+            ("pull, enforced, against no trust", pull(MODELREG_TRUST_STORE=str(store)), pull()),
+        ):
+            self.rows.append(row(what, pair(rounds, ours, reference), "<= 0.1 s more"))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -219,6 +260,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="modelreg-bench-", dir=options.folder) as name:
         bench = Bench(Path(name), options.rounds, options.pause)
         bench.cold_start()
+        bench.signatures()
         for size in (float(text) for text in options.sizes.split(",") if text):
             source = Path(name) / "model.weights.h5"
             write_model(source, int(size * GIB))

@@ -73,6 +73,10 @@ def set_scene(words: list[str], home: Path) -> str:
         case ["write", name, text]:
             Path(name).write_text(text.encode().decode("unicode_escape"))
             return ""
+        case ["as", name]:
+            os.environ["XDG_CONFIG_HOME"] = str(home.parent / "people" / name)
+            os.environ["MODELREG_USER"] = name
+            return ""
         case ["unset", name]:
             del os.environ[name]
             return ""
@@ -107,8 +111,12 @@ def test_the_program_says_what_the_transcript_says(
     call = spawn if text.startswith(OWN_PROCESS) else run
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
+        kept: dict[str, str] = {}
         for step in read_steps(text):
-            program, *arguments = words = shlex.split(step.command)
+            program, *arguments = words = [kept.get(word, word) for word in shlex.split(step.command)]
+            if program == "keep":
+                kept[f"${arguments[0]}"] = call(*arguments[2:]).out.strip()
+                continue
             if program != "modelreg":
                 assert matches(step.out, set_scene(words, home))
                 continue

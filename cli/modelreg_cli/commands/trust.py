@@ -54,7 +54,7 @@ EnforcementMode = Annotated[
 ]
 Registries = Annotated[
     list[str] | None,
-    typer.Option("--registry", metavar="ID[=VKEY]", help="Take versions of this one, whose log has that key."),
+    typer.Option("--registry", metavar="ID|VKEY", help="Take versions of this one, by its id or the key of its log."),
 ]
 SigningKeys = Annotated[
     list[str] | None,

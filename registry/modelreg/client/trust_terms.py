@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from modelreg.errors import DocumentError, UsageError
+from modelreg.trust.note import VerifierKey
 from modelreg.trust.trust_store import Enforcement, TrustedRegistry
 
 _DAYS = re.compile(r"([0-9]{1,5})d", re.ASCII)
@@ -45,9 +46,16 @@ def mode_of(text: str) -> Enforcement:
 
 
 def registry_of(text: str) -> TrustedRegistry:
-    """The registry that ``text``, ``ID`` or ``ID=VKEY``, names; raises ``UsageError``."""
+    """The registry that ``text`` names: ``ID``, ``ID=VKEY``, or the log's ``VKEY`` alone, whose name is the id.
+
+    Raises ``UsageError``, also for the key of another log.
+    """
     name, _, log = text.partition("=")
+    if "+" in name:  # which no id holds
+        name, log = name.partition("+")[0], text
     with as_usage():
+        if log and (key := VerifierKey.parse(log)).name != name:
+            raise UsageError(f"{log[:80]!r} is the key of the log {key.name!r}, not of {name[:80]!r}")
         return TrustedRegistry(name, log or None)
 
 
