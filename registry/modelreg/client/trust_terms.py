@@ -54,9 +54,10 @@ def registry_of(text: str) -> TrustedRegistry:
     if "+" in name:  # which no id holds
         name, log = name.partition("+")[0], text
     with as_usage():
+        found = TrustedRegistry(name, log or None)
         if log and (key := VerifierKey.parse(log)).name != name:
-            raise UsageError(f"{log[:80]!r} is the key of the log {key.name!r}, not of {name[:80]!r}")
-        return TrustedRegistry(name, log or None)
+            raise UsageError(f"{log[:80]!r} is the key of the log {key.name!r}, not of {name!r}")
+        return found
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from modelreg.trust.signers.file import make_key_folder, write_key_file
 from modelreg.trust.trust_store import TrustStore
 
 NOW = "2026-11-28T07:00:00Z"
+LOG = "log.example/demo+4e8adc87+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
+"""The vkey of the Ed25519 key of 32 zero bytes."""
 
 
 @pytest.fixture
@@ -239,6 +241,8 @@ def test_a_key_joins_a_role_and_its_threshold_is_kept(single: TrustFile, tmp_pat
         (lambda file: file.amend(expires="tomorrow"), "no time"),
         (lambda file: file.amend(expires="2020-01-01"), "is over"),
         (lambda file: file.amend(registries=["r=x"]), "not the key of a log"),
+        (lambda file: file.amend(registries=[f"r={LOG}"]), "of the log 'log.example/demo', not of 'r'"),
+        (lambda file: file.amend(registries=[LOG.replace("demo", "damo")]), "do not fit together"),
         (lambda file: file.amend(without_registries=["r"]), "no registry 'r'"),
         (lambda file: file.amend(quorum=1), "1 of 0 witnesses"),
         (lambda file: TrustFile.init(file.path, file.keyring, ["ada"]), "is there already"),
