@@ -65,18 +65,20 @@ def test_a_thousand_versions_come_back_byte_for_byte(
 
     The models have no aliases and no withdrawn versions, which are in no manifest: the next test has them.
     """
-    seed(database_url, storage_url, VERSIONS, 250, manifests=True)
+    is_sqlite, is_local = database_url.startswith("sqlite"), storage_url.startswith("file:")
+    count = VERSIONS if is_sqlite == is_local else VERSIONS // 10  # on each database and each store once
+    seed(database_url, storage_url, count, count // 4, manifests=True)
     before = listing(capsys, database_url, storage_url)
-    assert len(json.loads(before)["versions"]) == VERSIONS
+    assert len(json.loads(before)["versions"]) == count
     begun = time.perf_counter()
     status, out = program(capsys, empty_url, storage_url, "db", "rebuild", "--json")
     taken_ms = round((time.perf_counter() - begun) * 1000)
     answer = json.loads(out)
-    assert (status, answer["losses"], answer["uncommitted"], len(answer["added"])) == (0, [], [], VERSIONS)
+    assert (status, answer["losses"], answer["uncommitted"], len(answer["added"])) == (0, [], [], count)
     assert listing(capsys, empty_url, storage_url) == before
     assert program(capsys, empty_url, storage_url, "fsck", "--read-data")[0] == 0
     kind = database_url.partition(":")[0].partition("+")[0]
-    tally(f"ms to rebuild {VERSIONS} versions ({kind}, {storage_url.partition(':')[0]})", taken_ms)
+    tally(f"ms to rebuild {count} versions ({kind}, {storage_url.partition(':')[0]})", taken_ms)
 
 
 def test_aliases_and_withdrawals_come_back_from_a_kept_listing(
