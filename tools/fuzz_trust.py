@@ -31,6 +31,7 @@ from modelreg.trust.merkle import leaf_hash
 from modelreg.trust.note import Note, NoteSigner, SignatureType, VerifierKey
 from modelreg.trust.oms_statement import Statement, statement_of
 from modelreg.trust.proof import LogProof, open_proof
+from modelreg.trust.record import LogRecord
 from modelreg.trust.roles import parse_pattern
 from modelreg.trust.trust_store import TrustStore
 
@@ -74,6 +75,7 @@ POINTER = statements.Pointer(
     "demo", "fraud", "production", statements.Target(1, "0" * 64), 1, None, "reviewed", "ada", "2026-11-28T08:00:00Z"
 )
 
+RECORD = LogRecord.make(LOG.name, 0, [LEAF], NOTE.to_bytes(), None)
 LOCK = Lock("demo", {"fraud": LockedVersion("fraud@production", 8, "0" * 64, (KEY.public.id,), 41)}).holding({}, NOTE)
 
 
@@ -109,6 +111,7 @@ PARSERS = (
     Parser("log entry", LogLeaf.parse, [LEAF]),
     Parser("log proof", _read_proof, [PROOF.to_bytes()]),
     Parser("evidence of a fork", Fork.parse, [Fork.of(CHECKPOINT, CHECKPOINT, [bytes(32)]).to_bytes()]),
+    Parser("log record", LogRecord.parse, [RECORD.to_bytes()]),
     Parser("lock file", Lock.parse, [LOCK.to_bytes()]),
     Parser("trust store", TrustStore.parse, [TRUST_STORE.to_bytes()]),
     Parser("signed trust store", read_envelope, [sign_trust_store(TRUST_STORE, [KEY])]),
@@ -155,8 +158,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--count", type=int, default=10_000)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--only", nargs="*", metavar="PARSER", help="these, by the names that are printed")
     given = arguments.parse_args()
     for parser in PARSERS:
+        if given.only and parser.name not in given.only:
+            continue
         begin = time.monotonic()
         outcomes = fuzz(parser, given.count, given.seed)
         told = ", ".join(f"{name} {number:,}" for name, number in sorted(outcomes.items()))
