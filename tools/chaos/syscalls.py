@@ -142,6 +142,7 @@ def _piece(name: str, piece: Sequence[Point], mistake: str | None) -> Row:
             ground = Ground(Path(folder, str(number)), pulled=template.pulled)
             ground.record = Record(dict(template.record.pushes), list(template.record.started))
             shutil.copytree(template.folder, ground.folder)
+            os.environ["XDG_CONFIG_HOME"] = str(ground.folder)  # who works on one copy has never seen another
             _break(name, point, ground, row, inspector, mistake)
             shutil.rmtree(ground.folder)
     return row

@@ -108,8 +108,8 @@ def with_signatures(
     data = evidence.manifest
     if data is None or manifest_digest(data) != evidence.digest:
         return evidence
-    if not (bundles or settings.trust_store.value or index):
-        return evidence
+    if not bundles and settings.trust_store.value is None:
+        return evidence if index is None else _with_history(evidence, index, settings, lock)
     from modelreg.client.trusting import assess, read_history, trusted_by
 
     try:
@@ -127,6 +127,13 @@ def with_signatures(
         bundles=bundles,
         log_index=found.log_index,
     )
+
+
+def _with_history(evidence: Evidence, index: Index, settings: Settings, lock: Lock | None) -> Evidence:
+    """``evidence`` of a version that nobody signed, with what the log says; loads no cryptography."""
+    from modelreg.client.memory import look
+
+    return dataclasses.replace(evidence, doubts=look(index, settings, lock)[1])
 
 
 def accepted(judgement: Judgement, what: str) -> Manifest:

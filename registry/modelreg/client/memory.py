@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelreg.config import Settings, user_configuration
 from modelreg.db.records import Index
@@ -29,6 +30,9 @@ from modelreg.trust.base64_text import to_base64
 from modelreg.trust.checkpoint import Checkpoint, Fork, is_consistent, open_checkpoint
 from modelreg.trust.merkle import prove_consistency
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX, Note, VerifierKey
+
+if TYPE_CHECKING:
+    from modelreg.trust.lock import Lock
 
 FOLDER_NAME = "logs"
 _LOCK_NAME = ".lock"
@@ -187,6 +191,14 @@ class Memory:
             yield
         finally:
             os.close(descriptor)
+
+
+def look(
+    index: Index, settings: Settings, lock: Lock | None, keys: Iterable[VerifierKey] = ()
+) -> tuple[Shown, tuple[Finding, ...]]:
+    """``consult`` for the database of those settings, and the checkpoint of a lock file."""
+    note = None if lock is None else lock.note()
+    return consult(index, address_of(settings), keys, () if note is None else (Seen.of(note.to_bytes()),))
 
 
 def consult(

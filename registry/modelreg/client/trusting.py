@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from modelreg.client.anchor import Anchor, load_anchor
 from modelreg.client.keyring import Keyring, StoredKey
 from modelreg.client.logged import LogEvidence, proved, read_evidence
-from modelreg.client.memory import Seen, address_of, consult
+from modelreg.client.memory import look
 from modelreg.config import Settings
 from modelreg.db.records import Index
 from modelreg.digest import is_sha256, sha256_hex
@@ -102,9 +102,7 @@ def trusted_by(settings: Settings) -> Trusted:
 
 def read_history(index: Index, digest: str, settings: Settings, trusted: Trusted, lock: Lock | None) -> History:
     """What the registry shows of its log and of a version, held against what this user and ``lock`` have seen."""
-    note = None if lock is None else lock.note()
-    also = () if note is None else (Seen.of(note.to_bytes()),)
-    shown, problems = consult(index, address_of(settings), trusted.log_keys, also)
+    shown, problems = look(index, settings, lock, trusted.log_keys)
     if not trusted.log_keys or any(problem.severity is Severity.REFUSE for problem in problems):
         return History(problems)
     known = None if shown.newest is None else open_checkpoint(shown.newest.note, trusted.log_keys)

@@ -15,11 +15,14 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from modelreg.errors import DocumentError
 from modelreg.trust.base64_text import from_base64, to_base64
-from modelreg.trust.keys import Algorithm, PublicKey
 from modelreg.trust.signer import Signer, signed
+
+if TYPE_CHECKING:
+    from modelreg.trust.keys import PublicKey
 
 NOTE_SIZE_BYTES_MAX = 256 * 1024
 """Room for 16 signatures of any algorithm, as the specification demands: post-quantum ones have nearly 5 kB."""
@@ -52,7 +55,7 @@ class VerifierKey:
 
     def __post_init__(self) -> None:
         _check_key_name(self.name)
-        if self.public.algorithm is not Algorithm.ED25519:
+        if self.public.algorithm != "ed25519":
             raise DocumentError(
                 f"{self.name!r} cannot sign notes with an {self.public.algorithm} key: use an ed25519 key"
             )
@@ -70,6 +73,8 @@ class VerifierKey:
                 f"{text[:80]!r} is a key of type 0x{material[:1].hex()}; notes are signed with Ed25519 (0x01) "
                 "and co-signed with it (0x04)"
             ) from None
+        from modelreg.trust.keys import PublicKey  # whoever reads a note and checks no signature needs none
+
         key = cls(name, type_, PublicKey.from_der(_ED25519_SPKI + material[1:]))
         if str(key) != text:
             raise DocumentError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelreg.errors import SigningError
-from modelreg.trust.keys import PublicKey
+
+if TYPE_CHECKING:
+    from modelreg.trust.keys import PublicKey
 
 
 @runtime_checkable

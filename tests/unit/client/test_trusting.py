@@ -14,6 +14,7 @@ from tests.unit.trust.people import EARLIER, KEYS, ids, role, store
 from modelreg import Purpose, RefusedError, Registry, UsageError, Verdict, load_settings, verify_folder
 from modelreg.client.anchor import COPY_NAME
 from modelreg.client.keyring import Keyring, file_of
+from modelreg.client.memory import FOLDER_NAME
 from modelreg.client.trusting import trusted_by
 from modelreg.config import Settings
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
@@ -270,7 +271,7 @@ def test_the_first_trust_store_is_remembered_and_others_must_follow_it(
     path.unlink()
     assert judged(registry, reference)[0] == {"MR209": "refuse"}
     assert (configuration / COPY_NAME).read_bytes() == remembered
-    assert [place.name for place in configuration.iterdir()] == [COPY_NAME]
+    assert sorted(place.name for place in configuration.iterdir()) == [FOLDER_NAME, COPY_NAME]
     written(path, newer)
     (configuration / COPY_NAME).write_bytes(remembered[:-9])
     assert judged(registry, reference)[0] == {"MR201": "refuse", "MR209": "refuse"}
