@@ -53,9 +53,13 @@ class Trusted:
     def log_keys(self) -> tuple[VerifierKey, ...]:
         """The keys of the logs that the trust store names: then a version must be proved to stand in one."""
         store = self.anchor.store if self.anchor else None
-        if store is None or store.mode is Enforcement.OFF:
-            return ()
-        return tuple(VerifierKey.parse(one.log) for one in store.registries if one.log)
+        return tuple(VerifierKey.parse(one.log) for one in (store.registries if store else ()) if one.log)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the trust store only tells."""
+        store = self.anchor.store if self.anchor else None
+        return store is not None and store.mode is Enforcement.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,12 @@ def trusted_by(settings: Settings) -> Trusted:
 
 def read_history(index: Index, digest: str, settings: Settings, trusted: Trusted, lock: Lock | None) -> History:
     """What the registry shows of its log and of a version, held against what this user and ``lock`` have seen."""
-    shown, problems = look(index, settings, lock, trusted.log_keys)
+    shown, problems = look(index, settings, lock, () if trusted.is_off else trusted.log_keys)
     if not trusted.log_keys or any(problem.severity is Severity.REFUSE for problem in problems):
         return History(problems)
-    known = None if shown.newest is None else open_checkpoint(shown.newest.note, trusted.log_keys)
+    known = None
+    if shown.newest is not None and not trusted.is_off:
+        known = open_checkpoint(shown.newest.note, trusted.log_keys)
     return History(problems, read_evidence(index, digest, known.checkpoint if known else None), known)
 
 
