@@ -126,12 +126,15 @@ class Memory:
         return self.folder / f"{sha256_hex(what.encode('utf-8', 'replace'))[:32]}.note"
 
     def recall(self, what: str) -> Seen | None:
-        """The newest checkpoint of that address or log; raises ``DocumentError`` for a damaged file."""
+        """The newest checkpoint of that address or log; raises ``DocumentError`` for a damaged file.
+
+        Nothing is known where there is no such place, or it is not this user's to look into (somebody else's home).
+        """
         path = self.path(what)
         try:
             with path.open("rb") as file:
                 data = file.read(NOTE_SIZE_BYTES_MAX + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         except OSError as error:
             raise DocumentError(f"{path} cannot be read: {reason_of(error)}") from None

@@ -175,6 +175,20 @@ def test_a_folder_that_cannot_be_written(registry: Registry, push: Push, monkeyp
     assert (found.severity.value, "cannot be remembered" in found.message) == ("info", True)
 
 
+@pytest.mark.usefixtures("refused_by_rights")
+def test_somebody_elses_home(registry: Registry, push: Push) -> None:
+    """Claim: a container that runs as another user than its home's pulls all the same, and is told."""
+    push("first")
+    assert history(registry) == []
+    folder = user_configuration()
+    folder.chmod(0)
+    try:
+        (found,) = history(registry)
+    finally:
+        folder.chmod(0o700)
+    assert (found.severity.value, "cannot be remembered" in found.message) == ("info", True)
+
+
 def seen_of(signer: NoteSigner, size: int) -> Seen:
     return Seen.of(Checkpoint(signer.name, size, bytes([size]) * 32).sign(signer).to_bytes())
 
