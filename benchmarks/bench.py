@@ -134,6 +134,7 @@ class Bench:
         self.modelreg = str(Path(sys.executable).with_name("modelreg"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MODELREG_")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        kept["XDG_CONFIG_HOME"] = str(folder / "config")  # keys and what was seen of logs are not the user's own
         self.environment = kept | {"MODELREG_SIGN": "none"}
         self.rows: list[Row] = []
 
@@ -209,8 +210,7 @@ class Bench:
     def signatures(self) -> None:
         """What trust costs: a push that signs and a pull under a trust store in the mode enforce, against neither."""
         home, store, small = self.folder / "signed", self.folder / "trust.json", self.folder / "signed.weights.h5"
-        settings = {"XDG_CONFIG_HOME": str(self.folder / "config"), "MODELREG_TARGET": "none"}
-        self.environment |= settings
+        self.environment["MODELREG_TARGET"] = "none"
         write_model(small, 100_000)
         for line in (
             "key generate ada --no-passphrase",
