@@ -163,7 +163,7 @@ def test_a_lambda_that_is_allowed_is_replayed(registry: Registry, models: Path) 
     import sys
 
     if sys.version_info[:2] != (3, 11):
-        pytest.skip("the file's bytecode is of Python 3.11")
+        pytest.skip("the file's bytecode is of Python 3.11, and no other Python can run it")
     registry.push(models / "py311/lambda.h5", name="m", environment="none", allow=["MR301"], golden=2)
     assert registry.replay("m", allow=["MR301"]).run.outcome == "same"
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.digest import is_sha256
 from modelreg.errors import DocumentError, NotFoundError, PlacementError, UntrustedError, UsageError
-from modelreg.files import fsync_folder, reason_of
+from modelreg.files import reason_of, replace_file
 from modelreg.trust.checkpoint import SignedCheckpoint, open_checkpoint
 from modelreg.trust.leaf import LogLeaf
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX, VerifierKey
@@ -58,17 +56,8 @@ def read_note_file(path: Path) -> bytes:
 
 def write_log_file(path: Path, data: bytes) -> None:
     """Make ``path`` hold a proof or a checkpoint, whole or not at all; raises ``PlacementError``."""
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_folder(path.parent)
+        replace_file(path, data)
     except OSError as error:
         raise PlacementError(f"{str(path)!r} cannot be written: {reason_of(error)}", hint="name another file") from None
 

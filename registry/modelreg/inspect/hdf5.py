@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modelreg.inspect.values import Values
 
 H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, NotImplementedError)
-"""What h5py raises for bytes that libhdf5 cannot make sense of."""
+"""What h5py raises for bytes that libhdf5 cannot make sense of, the last for types that NumPy has nothing for."""
 _OUT_OF_MEMORY = ("memory allocation failed", "H5MM_")
 """How libhdf5 says it in an ``OSError``."""
 _V3_VARIABLE = re.compile(r"(^|/)vars/[^/]+$")
