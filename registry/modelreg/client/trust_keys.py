@@ -8,8 +8,8 @@ from pathlib import Path
 
 from modelreg.client.keyring import Keyring, StoredKey
 from modelreg.errors import DocumentError, NotFoundError, UsageError
-from modelreg.files import reason_of
-from modelreg.trust.keys import KEY_SIZE_BYTES_MAX, PublicKey
+from modelreg.trust.keys import PublicKey
+from modelreg.trust.signers.command import read_public_key
 from modelreg.trust.trust_store import TrustedKey, TrustStore, check_key_name
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{8,64}")
@@ -30,7 +30,7 @@ def given_key(text: str, keyring: Keyring, store: TrustStore | None = None) -> t
         except DocumentError as error:
             raise UsageError(f"{text[:80]!r}: {error.message}", hint="NAME=KEY") from None
     if os.sep in word or word.endswith((".pem", ".pub")):
-        return name or _name_of(Path(word)), _read(Path(word))
+        return name or _name_of(Path(word)), read_public_key(Path(word))
     known = None if store is None or mark else _in_store(store, word)
     own = _in_keyring(keyring, word)
     if known is not None and own is not None and known.id != own.id:
@@ -79,17 +79,3 @@ def _in_keyring(keyring: Keyring, word: str) -> StoredKey | None:
 
 def _name_of(path: Path) -> str:
     return path.name.removesuffix(".pem").removesuffix(".pub")
-
-
-def _read(path: Path) -> PublicKey:
-    try:
-        with path.open("rb") as file:
-            data = file.read(KEY_SIZE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no file {str(path)!r}") from None
-    except OSError as error:
-        raise UsageError(f"the key {str(path)!r} cannot be read: {reason_of(error)}") from None
-    try:
-        return PublicKey.from_pem(data)
-    except DocumentError as error:
-        raise DocumentError(f"{path}: {error.message}", hint=error.hint) from None
