@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import modelreg
-from modelreg_cli import passphrases
+from modelreg_cli import complete, passphrases
 from modelreg_cli.invocation import Invocation
 from modelreg_cli.terminal import is_terminal
 
@@ -44,6 +44,19 @@ def unlocked(invocation: Invocation, name: str, passphrase_file: str | None) -> 
     return keyring.unlock(name, passphrases.existing(passphrase_file, name) if is_protected else None)
 
 
+SignWith = Annotated[
+    str | None,
+    typer.Option(
+        "--sign",
+        metavar="KEY",
+        help="A key of yours, awskms:ID, pkcs11:URI or command:...; by default that of the setting sign.",
+        autocompletion=complete.keys,
+        show_default=False,
+    ),
+]
+NoSign = Annotated[bool, typer.Option("--no-sign", help="Do not sign, whatever the settings say.")]
+
+
 @dataclass(frozen=True, slots=True)
 class PushKey:
     """What signs a push, and what it is called; ``why_not`` is what kept a key that nobody named from signing."""
@@ -71,6 +84,20 @@ def key_of_push(invocation: Invocation, named: str | None, passphrase_file: str 
         raise
     except (modelreg.SigningError, modelreg.DocumentError) as error:
         return PushKey(why_not=error.message + (f" ({error.hint})" if error.hint else ""))
+
+
+def key_of(
+    invocation: Invocation, named: str | None, passphrase_file: str | None, *, no_sign: bool, dry_run: bool = False
+) -> PushKey:
+    """The key that signs, or none with ``--no-sign``; raises ``UsageError`` for both at once."""
+    if no_sign and named is not None:
+        raise modelreg.UsageError(f"--sign {named} and --no-sign are each other's opposite", hint="give one of them")
+    return PushKey() if no_sign else key_of_push(invocation, named, passphrase_file, dry_run=dry_run)
+
+
+def unsigned(key: PushKey, what: str) -> tuple[str, ...]:
+    """The note on what nobody signed although somebody could have been expected to."""
+    return () if key.why_not is None else (f"{what} is not signed: {key.why_not}",)
 
 
 def _unasked(invocation: Invocation, name: str, *, dry_run: bool) -> PushKey:

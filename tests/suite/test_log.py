@@ -61,7 +61,7 @@ def test_what_is_undone_leaves_nothing(index: Index) -> None:
 
     def undone() -> None:
         with index.transaction() as transaction:
-            transaction.append_leaf(leaf(1))
+            transaction.log.append([leaf(1)])
             raise RuntimeError("undone")
 
     with pytest.raises(RuntimeError):
@@ -77,7 +77,7 @@ def test_appenders_at_once_get_every_position_once(index: Index) -> None:
     def push(number: int) -> int:
         with index.transaction() as transaction:
             transaction.next_version(f"model{number % 3}")
-            return transaction.append_leaf(leaf(number))
+            return transaction.log.append([leaf(number)])
 
     with ThreadPoolExecutor(8) as pool:
         positions = list(pool.map(push, range(40)))
@@ -140,7 +140,7 @@ def test_an_upgrade_logs_what_was_there(session: Session, index: Index, make_man
             made.append(manifest_digest(manifest.to_bytes()))
             transaction.add(manifest, made[-1])
     with session.writing() as connection:
-        for table in ("log_leaves", "log_nodes", "log_checkpoints"):
+        for table in ("log_cosignatures", "statements", "log_leaves", "log_nodes", "log_checkpoints"):
             connection.execute(sa.text(f"DROP TABLE {table}"))
         connection.execute(sa.text(f"UPDATE {REVISION_TABLE} SET version_num = '0004'"))
     assert migrate.upgrade(session).found == "0004"

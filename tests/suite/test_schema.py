@@ -35,6 +35,8 @@ def test_the_migrations_make_exactly_the_schema(session: Session) -> None:
         ("versions", "ck_versions_version_positive"),
         ("versions", "ck_versions_withdrawn_with_reason"),
         ("bundles", "ck_bundles_kind_known"),
+        ("statements", "ck_statements_kind_known"),
+        ("statements", "ck_statements_envelope_with_digest"),
     }
 
 

@@ -16,7 +16,7 @@ from modelreg_cli.passphrases import FromFile
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Timeout, Tolerance, golden_line, refuse_without
 from modelreg_cli.result import Lines, Result
-from modelreg_cli.signing import KEY_ID_SHOWN, Certificates, PushKey, certified, key_of_push
+from modelreg_cli.signing import KEY_ID_SHOWN, Certificates, NoSign, PushKey, SignWith, certified, key_of
 from modelreg_cli.wording import counted, prefixed, size, uncovered
 
 if TYPE_CHECKING:
@@ -65,16 +65,8 @@ def push(
     custom_objects: CustomObjects = None,
     tolerance: Tolerance = None,
     timeout: Timeout = 600.0,
-    sign: Annotated[
-        str | None,
-        typer.Option(
-            "--sign",
-            metavar="KEY",
-            help="A key of yours, awskms:ID, pkcs11:URI or command:...; by default that of the setting sign.",
-            autocompletion=complete.keys,
-        ),
-    ] = None,
-    no_sign: Annotated[bool, typer.Option("--no-sign", help="Do not sign, whatever the settings say.")] = False,
+    sign: SignWith = None,
+    no_sign: NoSign = False,
     passphrase_file: FromFile = None,
     certificates: Certificates = None,
     once: Annotated[
@@ -91,8 +83,6 @@ def push(
     It is signed by a key of yours: that of --sign, or of the setting sign, or one called default, which the first push
     makes. It counts on this machine; others learn whom to believe by modelreg trust.
     """
-    if no_sign and sign is not None:
-        raise modelreg.UsageError(f"--sign {sign} and --no-sign are each other's opposite", hint="give one of them")
     if certificates is not None and (no_sign or dry_run):
         raise modelreg.UsageError("--certificates are those of a key that signs, and nothing is signed here")
     metadata = _metadata(meta or [])
@@ -101,7 +91,7 @@ def push(
         modelreg.Inspector(expect_hdf5=os.path.isfile(path)) as inspector,  # starts while the registry opens
         invocation.registry() as registry,
     ):
-        key = PushKey() if no_sign else key_of_push(invocation, sign, passphrase_file, dry_run=dry_run)
+        key = key_of(invocation, sign, passphrase_file, no_sign=no_sign, dry_run=dry_run)
         with progress(invocation.output, "push", size_on_disk(Path(path))) as advance:
             pushed = registry.push(
                 path,

@@ -139,9 +139,9 @@ class Rebuilt:
     """A database made again from manifests, or with ``dry_run`` what it would be.
 
     ``added`` versions were written beside ``known`` ones that were there; ``unnamed`` manifests are of pushes that were
-    never committed, as the versions after them show.  ``aliases`` and ``withdrawals`` came from a saved listing.
-    ``log_entries`` with ``log_checkpoints`` came from the log's records, and ``log_appended`` versions that none covers
-    were logged anew; ``log_is_verified`` if a key that is known had signed the last record.
+    never committed, as the versions after them show.  ``aliases`` and ``withdrawals`` came from statements and from a
+    saved listing.  ``log_entries`` with ``log_checkpoints`` came from the log's records, and ``log_appended`` versions
+    that none covers were logged anew; ``log_is_verified`` if a key that is known had signed the last record.
     """
 
     registry: str | None

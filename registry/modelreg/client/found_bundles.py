@@ -1,4 +1,4 @@
-"""Bundles among the blobs of a store that no database lists: which version each signs, by what it signs.
+"""Bundles among the blobs of a store that no database lists: which version or statement each signs, by what it signs.
 
 Whose they are is not asked: whoever pulls does.  A bundle over files is that of every version of the model that it
 names with exactly those files.
@@ -7,7 +7,7 @@ names with exactly those files.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from modelreg.client.lineage import Candidate
 from modelreg.client.manifests import READ_AT_ONCE_BYTES
@@ -25,14 +25,21 @@ Files = frozenset[tuple[str, str]]
 
 
 def find_bundles(
-    store: Store, blobs: Mapping[str, BlobInfo], candidates: Iterable[Candidate]
-) -> dict[str, tuple[IndexedBundle, ...]]:
+    store: Store, blobs: Mapping[str, BlobInfo], candidates: Iterable[Candidate], statements: Collection[str] = ()
+) -> tuple[dict[str, tuple[IndexedBundle, ...]], dict[str, str]]:
     """The bundles of each of ``candidates`` that has some, by its digest, in their order.
 
-    Raises ``StoreError`` where a store over a network cannot be read.
+    Beside them the digests of the envelopes that sign ``statements``, by the statement's.  Raises ``StoreError`` where
+    a store over a network cannot be read.
     """
+    envelopes: dict[str, str] = {}
     versions = {one.entry.digest: one for one in candidates}
-    others = blobs.keys() - versions.keys() - {file.sha256 for one in versions.values() for file in one.entry.files}
+    others = (
+        blobs.keys()
+        - versions.keys()
+        - set(statements)
+        - {file.sha256 for one in versions.values() for file in one.entry.files}
+    )
     by_files: dict[tuple[str, Files], list[str]] = {}
     for digest, one in versions.items():
         files = frozenset((file.path, file.sha256) for file in one.entry.files if file.path != GOLDEN_PATH)
@@ -42,7 +49,9 @@ def find_bundles(
         for digest, bundle in _signed_by(store, blobs[sha256], by_files):
             if digest in versions:
                 found.setdefault(digest, []).append(bundle)
-    return {digest: tuple(bundles[:BUNDLES_MAX]) for digest, bundles in found.items()}
+            elif digest in statements and bundle.key_id is not None:
+                envelopes.setdefault(digest, bundle.sha256)
+    return {digest: tuple(bundles[:BUNDLES_MAX]) for digest, bundles in found.items()}, envelopes
 
 
 def _signed_by(

@@ -33,6 +33,7 @@ MANIFEST = "its manifest"
 SIGNATURE = "a signature"
 LOG = "the log"
 RECORD = "a record"
+STATEMENT = "a statement"
 PAGE_ROWS = 1000
 PAGE_FACETS = 100
 """Versions whose facets are asked for at once; one can have hundreds."""
@@ -50,7 +51,9 @@ def check(
     """
     rows = tuple(_rows(index))
     with index.reading_log() as log:
-        records = [checkpoint.record_sha256 for checkpoint in log.checkpoints()]
+        records = tuple(checkpoint.record_sha256 for checkpoint in log.checkpoints())
+    with index.reading_statements() as table:
+        statements = table.blobs()
     staged = tuple(store.staged())
     listed = {blob.sha256: blob for blob in store.blobs()}
     sentence = leases.preview(listed)
@@ -61,7 +64,8 @@ def check(
         checking.take(row)
         histories.setdefault(row.entry.model, []).append(row)
     checking.merge_needs()
-    checking.needs.update({Need(record): {LOG: RECORD} for record in records if is_sha256(record)})
+    for digests, what in ((records, RECORD), (statements, STATEMENT)):
+        checking.needs.update({Need(sha256): {LOG: what} for sha256 in digests if is_sha256(sha256)})
     problems = [*checking.problems, *checking.blob_problems()]
     read_blobs, read_bytes, found = checking.read_blobs(share)
     problems += found

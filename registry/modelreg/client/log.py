@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from modelreg.client.claim import utc_now
-from modelreg.client.results import LogHead, LogLine, LogProven, Moved, Pushed, Signed
+from modelreg.client.results import AliasMoved, LogHead, LogLine, LogProven, Moved, Pushed, Signed, Withdrawn
 from modelreg.config import Settings
 from modelreg.db.leases import Leases
 from modelreg.db.log import LeafRow
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelreg.client.log_audit import LogAudit
     from modelreg.trust.note import NoteSigner
 
-Done = TypeVar("Done", Pushed, Signed, Moved)
+Done = TypeVar("Done", Pushed, Signed, Moved, AliasMoved, Withdrawn)
 
 
 class Log:

@@ -1,4 +1,4 @@
-"""Manifests as they lie in a store: hostile until their digest and their grammar were checked.
+"""Manifests, and statements of other types, as they lie in a store: hostile until digest and grammar were checked.
 
 Invariants: the size is bounded before anything is read; the SHA-256 is checked before anything is parsed; a manifest is
 found in a store only if its bytes are canonical.
@@ -17,9 +17,12 @@ from modelreg.errors import BlobMissingError, DocumentError, StoreError
 from modelreg.manifest import STATEMENT_TYPE, Manifest, parse_manifest
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX, canonical_json, parse_json
 from modelreg.store.base import BlobInfo, Store
+from modelreg.trust.statements import STATEMENT_TYPES, Recorded
 
 BEGINNING = b'{"_type":"' + STATEMENT_TYPE.encode() + b'","predicate":{'
 """How every manifest begins, since its keys are sorted: what begins otherwise is a file of a model."""
+_MARKS = tuple(f'"predicateType":"{kind}"'.encode() for kind in STATEMENT_TYPES)
+"""One of which every other statement holds."""
 READ_AT_ONCE_BYTES = 256 * 1024
 """Up to here one request for the whole blob costs less than one for its beginning and another for the rest."""
 
@@ -55,8 +58,19 @@ class FoundManifest:
     reason: str = ""
 
 
-def find_manifest(store: Store, blob: BlobInfo) -> FoundManifest | None:
-    """The manifest that ``blob`` is; ``None`` for what is none or went meanwhile.
+@dataclass(frozen=True, slots=True)
+class FoundStatement:
+    """A blob that is a statement about what changed after a push."""
+
+    recorded: Recorded
+    data: bytes
+
+
+Found = FoundManifest | FoundStatement
+
+
+def find_document(store: Store, blob: BlobInfo) -> Found | None:
+    """The manifest or other statement that ``blob`` is; ``None`` for what is neither or went meanwhile.
 
     Raises ``StoreError`` where a store over a network cannot be read; a local file that cannot may be a manifest.
     """
@@ -77,6 +91,9 @@ def find_manifest(store: Store, blob: BlobInfo) -> FoundManifest | None:
         return FoundManifest(blob.sha256, None, f"it cannot be read ({error})")
     if not data.startswith(BEGINNING):
         return None
+    if any(mark in data for mark in _MARKS):
+        with contextlib.suppress(DocumentError):
+            return FoundStatement(Recorded.of(data), data)
     try:
         if canonical_json(parse_json(data, what="the manifest")) != data:
             return FoundManifest(blob.sha256, None, "its bytes are not canonical")
@@ -91,22 +108,27 @@ def _begins_as_manifest(store: Store, sha256: str) -> bool:
         return blob.read_into(view, 0) == len(view) and bytes(view) == BEGINNING
 
 
-def find_manifests(
+def find_documents(
     store: Store,
     blobs: Iterable[BlobInfo],
     progress: Progress | None = None,
     *,
-    keep: Callable[[FoundManifest], Made],
+    keep: Callable[[Found], Made | None],
 ) -> Iterator[Made]:
-    """What ``keep`` makes of every manifest among ``blobs``, in their order, several at once.
+    """What ``keep`` makes of every manifest and other statement among ``blobs``, in their order, several at once.
 
     ``progress`` counts the bytes of all blobs, as if each was read to its end.
     """
 
     def find(blob: BlobInfo) -> Made | None:
-        found = find_manifest(store, blob)
+        found = find_document(store, blob)
         if progress:
             progress(blob.size_bytes)
         return None if found is None else keep(found)
 
     return (found for found in at_once(store, find, blobs) if found is not None)
+
+
+def find_manifests(store: Store, blobs: Iterable[BlobInfo], *, keep: Callable[[FoundManifest], Made]) -> Iterator[Made]:
+    """What ``keep`` makes of every manifest among ``blobs``, as ``find_documents`` does."""
+    return find_documents(store, blobs, keep=lambda found: keep(found) if isinstance(found, FoundManifest) else None)

@@ -1,53 +1,104 @@
 """What can change about a version after its push: the aliases that point at it, and its withdrawal.
 
-Each change is one transaction that holds the model's row.  When the connection breaks at its commit, the state is read
-again under that lock, so that the answer is what really happened.
+Each change is one transaction that holds the model's row, and states itself (``modelreg.client.stating``).  When the
+connection breaks at its commit, the state is read again under that lock, so that the answer is what really happened.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
-from modelreg.client.claim import utc_now
+from modelreg.client.claim import Claim, utc_now
 from modelreg.client.results import AliasMoved, Withdrawn
+from modelreg.client.stating import Speaker, Stating
+from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError
 from modelreg.manifest import IndexEntry
+from modelreg.store.base import Store
+
+Done = TypeVar("Done", AliasMoved, Withdrawn)
 
 Expected = int | Literal["none"] | None
 """Where an alias must point for a change to be made: a version, nowhere (``"none"``), or anywhere (``None``)."""
 
 
-def move_alias(index: Index, entry: IndexEntry, alias: str, expect: Expected) -> AliasMoved:
-    """Point ``alias`` at ``entry``; raises ``ConflictError`` if it is not where it is expected."""
-    now = utc_now()
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """Whoever changes something: in which registry, and in whose name."""
 
-    def move(transaction: Transaction) -> AliasMoved:
-        before = _checked(transaction, entry.model, alias, expect)
-        transaction.move_alias(entry.model, alias, entry.version, now)
-        return AliasMoved(entry.model, alias, entry.version, before)
+    store: Store
+    index: Index
+    leases: Leases
+    speaker: Speaker
 
-    def moved(transaction: Transaction) -> AliasMoved | None:
-        if transaction.alias_target(entry.model, alias) != entry.version:
-            return None
-        return AliasMoved(entry.model, alias, entry.version, expect if isinstance(expect, int) else None)
+    def move_alias(self, entry: IndexEntry, alias: str, expect: Expected, reason: str) -> AliasMoved:
+        """Point ``alias`` at ``entry``; raises ``ConflictError`` if it is not where it is expected."""
 
-    return index.run(move, moved)
+        def move(stating: Stating) -> AliasMoved:
+            before = _checked(stating.transaction, entry.model, alias, expect)
+            stating.move(entry.model, alias, entry.version, reason)
+            return AliasMoved(entry.model, alias, entry.version, before, reason, self._signer)
 
+        def moved(transaction: Transaction) -> AliasMoved | None:
+            if transaction.alias_target(entry.model, alias) != entry.version:
+                return None
+            before = expect if isinstance(expect, int) else None
+            return AliasMoved(entry.model, alias, entry.version, before, reason, self._signer)
 
-def delete_alias(index: Index, model: str, alias: str, expect: Expected) -> AliasMoved:
-    """Remove ``alias``; raises ``NotFoundError``, or ``ConflictError`` if it is not where it is expected."""
+        return self._stated("alias", move, moved)
 
-    def delete(transaction: Transaction) -> AliasMoved:
-        _checked(transaction, model, alias, expect)
-        return AliasMoved(model, alias, None, transaction.delete_alias(model, alias))
+    def delete_alias(self, model: str, alias: str, expect: Expected, reason: str) -> AliasMoved:
+        """Remove ``alias``; raises ``NotFoundError``, or ``ConflictError`` if it is not where it is expected."""
 
-    def deleted(transaction: Transaction) -> AliasMoved | None:
-        is_gone = transaction.alias_target(model, alias) is None
-        return AliasMoved(model, alias, None, expect if isinstance(expect, int) else None) if is_gone else None
+        def delete(stating: Stating) -> AliasMoved:
+            _checked(stating.transaction, model, alias, expect)
+            before = stating.delete(model, alias, reason)
+            return AliasMoved(model, alias, None, before, reason, self._signer)
 
-    return index.run(delete, deleted)
+        def deleted(transaction: Transaction) -> AliasMoved | None:
+            if transaction.alias_target(model, alias) is not None:
+                return None
+            before = expect if isinstance(expect, int) else None
+            return AliasMoved(model, alias, None, before, reason, self._signer)
+
+        return self._stated("alias", delete, deleted)
+
+    def withdraw(self, entry: IndexEntry, reason: str) -> Withdrawn:
+        """Refuse a version from now on; raises ``ConflictError`` if it is withdrawn already."""
+        done = Withdrawn(entry.model, entry.version, reason, utc_now(), self._signer)
+
+        def work(stating: Stating) -> Withdrawn:
+            if not stating.withdraw(entry.model, entry.version, reason, done.withdrawn_at):
+                name = f"{entry.model}:{entry.version}"
+                raise ConflictError(f"{name} is already withdrawn", hint=f"modelreg show {name}")
+            return done
+
+        def worked(transaction: Transaction) -> Withdrawn | None:
+            return done if transaction.is_withdrawn(entry.model, entry.version, reason, done.withdrawn_at) else None
+
+        return self._stated("withdraw", work, worked)
+
+    @property
+    def _signer(self) -> str | None:
+        return None if self.speaker.signer is None else self.speaker.signer.public.id
+
+    def _stated(
+        self, what: str, work: Callable[[Stating], Done], settled: Callable[[Transaction], Done | None]
+    ) -> Done:
+        """What ``work`` returns from a committed transaction that states what it did."""
+        with Claim(self.index, self.leases, self.store, self.speaker.user, what) as claimed:
+
+            def run(transaction: Transaction) -> Done:
+                stating = Stating(self.speaker, self.store, claimed, transaction)
+                done = work(stating)
+                stating.log()
+                return done
+
+            return claimed.commit(run, settled)
 
 
 def _checked(transaction: Transaction, model: str, alias: str, expect: Expected) -> int | None:
@@ -61,17 +112,3 @@ def _checked(transaction: Transaction, model: str, alias: str, expect: Expected)
         f"{model}@{alias} {is_at}, {wanted} expected; nothing was changed",
         hint=f"modelreg show {model}@{alias}" if found else f"modelreg list {model}",
     )
-
-
-def withdraw(index: Index, entry: IndexEntry, reason: str) -> Withdrawn:
-    """Refuse a version from now on; raises ``ConflictError`` if it is withdrawn already."""
-    done = Withdrawn(entry.model, entry.version, reason, utc_now())
-
-    def work(transaction: Transaction) -> Withdrawn:
-        transaction.withdraw(entry.model, entry.version, reason, done.withdrawn_at)
-        return done
-
-    def worked(transaction: Transaction) -> Withdrawn | None:
-        return done if transaction.is_withdrawn(entry.model, entry.version, reason, done.withdrawn_at) else None
-
-    return index.run(work, worked)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 
 from modelreg.client.checks import Checks, accepted, evidence_of, policy_of, target_of
 from modelreg.client.log import Log
-from modelreg.client.marking import Expected, delete_alias, move_alias, withdraw
-from modelreg.client.results import AliasMoved, Signed, Withdrawn
-from modelreg.errors import ConflictError, UsageError
-from modelreg.manifest import WITHDRAWAL_REASON_LENGTH_MAX, IndexEntry
+from modelreg.client.marking import Expected, Marking
+from modelreg.client.results import AliasMoved, Move, Signed, Withdrawn
+from modelreg.client.stating import NO_REASON, Speaker, stated_reason
+from modelreg.errors import ConflictError, NotFoundError
+from modelreg.manifest import IndexEntry
 from modelreg.refs import parse_alias, parse_name, parse_reference
 from modelreg.rules import Mode, Policy, Purpose, Target
 from modelreg.verify import Judgement, verify
@@ -48,23 +49,67 @@ class Marks(Log):
         """The one version that ``reference`` names."""
         return self._index.resolve(parse_reference(reference))
 
-    def alias(self, reference: str, alias: str, *, expect: Expected = None) -> AliasMoved:
+    def alias(
+        self,
+        reference: str,
+        alias: str,
+        *,
+        expect: Expected = None,
+        reason: str = NO_REASON,
+        signer: Signer | None = None,
+    ) -> AliasMoved:
         """Point ``alias`` at the version that ``reference`` names.
 
         With ``expect`` only if it points at that version now, or with ``"none"`` only if there is no such alias; raises
-        ``ConflictError`` that says what was found otherwise.
+        ``ConflictError`` that says what was found otherwise.  The move is stated in the log with its ``reason``, signed
+        by ``signer``; raises ``SigningError`` where that cannot sign, and nothing is changed.
         """
-        return move_alias(self._index, self.resolve(reference), parse_alias(alias), expect)
+        marking, signer_of_log = self._marking(signer), self._log_signer()
+        moved = marking.move_alias(self.resolve(reference), parse_alias(alias), expect, stated_reason(reason))
+        return self._covered(moved, signer_of_log)
 
-    def delete_alias(self, model: str, alias: str, *, expect: Expected = None) -> AliasMoved:
-        """Remove ``alias`` from ``model``; with ``expect`` only if it points at that version now."""
-        return delete_alias(self._index, parse_name(model), parse_alias(alias), expect)
+    def delete_alias(
+        self,
+        model: str,
+        alias: str,
+        *,
+        expect: Expected = None,
+        reason: str = NO_REASON,
+        signer: Signer | None = None,
+    ) -> AliasMoved:
+        """Remove ``alias`` from ``model``, as ``alias`` moves it; raises ``NotFoundError`` where there is none."""
+        marking, signer_of_log = self._marking(signer), self._log_signer()
+        moved = marking.delete_alias(parse_name(model), parse_alias(alias), expect, stated_reason(reason))
+        return self._covered(moved, signer_of_log)
 
-    def withdraw(self, reference: str, reason: str) -> Withdrawn:
-        """Refuse a version from now on; its bytes and its number stay."""
-        if not reason.strip() or len(reason) > WITHDRAWAL_REASON_LENGTH_MAX:
-            raise UsageError(f"a withdrawal needs a reason of 1 to {WITHDRAWAL_REASON_LENGTH_MAX:,} characters")
-        return withdraw(self._index, self.resolve(reference), reason)
+    def alias_history(self, model: str, alias: str, *, limit: int | None = None) -> tuple[Move, ...]:
+        """The moves of ``alias``, newest first, ``limit`` of them; raises ``NotFoundError`` for one that never was.
+
+        Aliases of before modelreg stated their moves begin with the first that was.
+        """
+        from modelreg.client.history import moves
+
+        parse_name(model)
+        found = moves(self._index, model, parse_alias(alias), limit)
+        if not found:
+            raise NotFoundError(
+                f"nothing was ever said of {model}@{alias}",
+                hint=f"modelreg list {model}; what an older modelreg moved has no history before its next move",
+            )
+        return found
+
+    def withdraw(self, reference: str, reason: str, *, signer: Signer | None = None) -> Withdrawn:
+        """Refuse a version from now on; its bytes and its number stay.
+
+        It is stated in the log, signed by ``signer``.  Raises ``ConflictError`` for a version that is withdrawn,
+        ``SigningError`` where the signer cannot sign, and nothing is changed.
+        """
+        marking, signer_of_log = self._marking(signer), self._log_signer()
+        return self._covered(marking.withdraw(self.resolve(reference), stated_reason(reason)), signer_of_log)
+
+    def _marking(self, signer: Signer | None) -> Marking:
+        speaker = Speaker(self._origin(), self.settings.user.value, signer)
+        return Marking(self.store, self._index, self._leases, speaker)
 
     def lock(
         self, references: Sequence[str] = (), before: Lock | None = None, **checks: Unpack[Checks]

@@ -24,8 +24,9 @@ from modelreg.archive import Offer
 from modelreg.artifact import allow_descriptors
 from modelreg.client.bundles import read_bundles
 from modelreg.client.checks import refuse
-from modelreg.client.claim import Claim, utc_now
+from modelreg.client.claim import Claim
 from modelreg.client.results import AliasMoved, Outcome, Received
+from modelreg.client.stating import Speaker, Stating
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction, require_history
@@ -61,10 +62,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """How versions are to be taken in; ``what`` is the work, as whoever looks at the leases is told it."""
+    """How versions are to be taken in; ``what`` is the work, as whoever looks at the leases is told it.
+
+    ``speaker`` states what changes here: aliases that move, versions that are withdrawn.
+    """
 
     policy: Policy
-    user: str
+    speaker: Speaker
     what: str
     with_aliases: bool = False
     dry_run: bool = False
@@ -117,12 +121,10 @@ class Receiver:
         if self._how.dry_run or not has_state:
             return Received(offer.model, offer.version, offer.digest, Outcome.PRESENT)
         listed = tuple(signature.indexed for signature in signatures)
-        work = _Settlement(offer, self._how, is_new=False, bundles=listed)
-        if not signatures:
-            return self._index.run(work.mark, lambda _: None)
-        with Claim(self._index, self._leases, self._store, self._how.user, self._how.what) as claimed:
+        with Claim(self._index, self._leases, self._store, self._how.speaker.user, self._how.what) as claimed:
             claimed.protect({bundle.sha256 for bundle in listed})
             self._keep(signatures, claimed)
+            work = _Settlement(offer, self._how, self._store, claimed, is_new=False, bundles=listed)
             return claimed.commit(work.mark, lambda _: None)
 
     def _new_signatures(self, source: Source, offer: Offer) -> tuple[MadeBundle, ...]:
@@ -163,7 +165,7 @@ class Receiver:
         with contextlib.ExitStack() as stack:
             claimed = None
             if not self._how.dry_run:
-                taken = Claim(self._index, self._leases, self._store, self._how.user, self._how.what)
+                taken = Claim(self._index, self._leases, self._store, self._how.speaker.user, self._how.what)
                 claimed = stack.enter_context(taken)
                 needed = (*(file.sha256 for file in files), *(bundle.sha256 for bundle in listed))
                 claimed.protect({offer.digest, *needed})
@@ -181,7 +183,7 @@ class Receiver:
             self._store.put(data, owner=claimed.owner)
             claimed.published(offer.digest)
             self._keep(signatures, claimed)
-            work = _Settlement(offer, self._how, True, manifest, size_bytes, verdict, listed)
+            work = _Settlement(offer, self._how, self._store, claimed, True, manifest, size_bytes, verdict, listed)
             return claimed.commit(work.admit, work.admitted)
 
     def _judged(self, manifest: Manifest, content: _Content, inspector: Callable[[], Inspector]) -> Verdict:
@@ -317,6 +319,8 @@ class _Settlement:
 
     offer: Offer
     how: Reception
+    store: Store
+    claim: Claim
     is_new: bool
     manifest: Manifest | None = None
     size_bytes: int = 0
@@ -337,14 +341,14 @@ class _Settlement:
     def mark(self, transaction: Transaction) -> Received:
         """Withdraw the version if it is so there, list its signatures, and move its aliases if that is asked for."""
         offer, is_withdrawn = self.offer, False
+        stating = Stating(self.how.speaker, self.store, self.claim, transaction)
         if self.bundles:
             transaction.add_bundles(offer.model, offer.digest, self.bundles)
         if offer.withdrawn_at is not None and offer.withdrawn_reason is not None:
-            is_withdrawn = transaction.keep_withdrawn(
-                offer.model, offer.version, offer.withdrawn_reason, offer.withdrawn_at
-            )
-        moved = tuple(self._moved(transaction)) if self.how.with_aliases else ()
+            is_withdrawn = stating.withdraw(offer.model, offer.version, offer.withdrawn_reason, offer.withdrawn_at)
+        moved = tuple(self._moved(stating)) if self.how.with_aliases else ()
         transaction.log_manifest(offer.digest)  # with no signer: whose the received signatures are nobody has asked
+        stating.log()
         return Received(
             offer.model,
             offer.version,
@@ -356,10 +360,10 @@ class _Settlement:
             verdict=self.verdict,
         )
 
-    def _moved(self, transaction: Transaction) -> Iterator[AliasMoved]:
-        now = utc_now()
+    def _moved(self, stating: Stating) -> Iterator[AliasMoved]:
+        model, version = self.offer.model, self.offer.version
+        reason = f"as it was where {self.how.what} took the version from"
         for alias in self.offer.aliases:
-            before = transaction.alias_target(self.offer.model, alias)
-            if before != self.offer.version:
-                transaction.move_alias(self.offer.model, alias, self.offer.version, now)
-                yield AliasMoved(self.offer.model, alias, self.offer.version, before)
+            if stating.transaction.alias_target(model, alias) != version:
+                before = stating.move(model, alias, version, reason)
+                yield AliasMoved(model, alias, version, before, reason)

@@ -18,6 +18,7 @@ from modelreg.client.claim import Claim, utc_now
 from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
 from modelreg.client.several import each_blob
+from modelreg.client.stating import Speaker, Stating
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
 from modelreg.db.transaction import Transaction
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from modelreg.trust.signer import Signer
 
 CURRENT = "current"
+PUSHED = "pushed"
+"""The reason of an alias that a push moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +217,7 @@ class _Commit:
         if before is not None and previous is not None:
             found, data = before
             self._sign(transaction, found, data)
-            self._move_aliases(transaction, version - 1)
-            self._log(transaction, previous)
+            self._finish(transaction, version - 1, previous)
             return found, previous
         manifest = self._manifest(version, previous)
         data = manifest.to_bytes()
@@ -225,8 +227,7 @@ class _Commit:
         self._store.put(data, owner=self._claim.owner)
         transaction.add(manifest, digest)
         self._sign(transaction, manifest, data)
-        self._move_aliases(transaction, version)
-        self._log(transaction, digest)
+        self._finish(transaction, version, digest)
         return manifest, digest
 
     def _sign(self, transaction: Transaction, manifest: Manifest, data: bytes) -> None:
@@ -241,14 +242,15 @@ class _Commit:
             self._store.put(bundle.data, owner=self._claim.owner)
         transaction.add_bundles(manifest.model, manifest_digest(data), [bundle.indexed for bundle in made])
 
-    def _log(self, transaction: Transaction, digest: str) -> None:
-        """Last of all, since it makes every other push wait till the commit."""
-        signer = self._request.signer
-        transaction.log_manifest(digest, () if signer is None else (signer.public.id,))
-
-    def _move_aliases(self, transaction: Transaction, version: int) -> None:
-        for alias in self._request.aliases:
-            transaction.move_alias(self._request.model, alias, version, utc_now())
+    def _finish(self, transaction: Transaction, version: int, digest: str) -> None:
+        """Move the aliases and log everything: last of all, since that makes every other push wait till the commit."""
+        request = self._request
+        speaker = Speaker(self._registry_id, request.pushed_by, request.signer)
+        stating = Stating(speaker, self._store, self._claim, transaction)
+        for alias in request.aliases:
+            stating.move(request.model, alias, version, PUSHED)
+        transaction.log_manifest(digest, () if request.signer is None else (request.signer.public.id,))
+        stating.log()
 
     def _same_push(self, transaction: Transaction, version: int, digest: str | None) -> tuple[Manifest, bytes] | None:
         """With ``once``, the newest version if it is what is being pushed: a push that was made before is found."""

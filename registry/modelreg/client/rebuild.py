@@ -9,21 +9,24 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelreg.client.care import Loss, LossKind, Rebuilt
 from modelreg.client.found_bundles import find_bundles
 from modelreg.client.lineage import Candidate, Lineage, decide
-from modelreg.client.manifests import FoundManifest, find_manifests
+from modelreg.client.manifests import Found, FoundStatement, find_documents
+from modelreg.client.restating import order
 from modelreg.client.stores import open_store
 from modelreg.digest.streams import begin_phase
 from modelreg.errors import BlobMissingError, ConflictError, UsageError
 from modelreg.manifest import IndexedBundle, IndexEntry, Manifest
+from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
 from modelreg.store.base import BlobInfo, Store
 
 if TYPE_CHECKING:
+    from modelreg.client.claim import Claim
     from modelreg.client.records import FoundRecord
     from modelreg.client.restoring import FoundLog
     from modelreg.client.saved_state import SavedVersion
@@ -51,9 +54,10 @@ def rebuild_database(
     """List every version whose manifest is in the store, in the database that ``settings`` name, made if need be.
 
     With ``add`` the database may list versions, which stay as they are.  ``take`` are digests that decide where two
-    manifests claim one version.  ``state`` is a kept ``modelreg list --limit 0 --json``, whose aliases and withdrawals
-    are restored: no manifest has those.  Raises ``ConflictError`` for a database that lists versions, ``StoreError``
-    for a store that is absent or cannot be read, ``UsageError`` for a ``state`` that is no such listing.
+    manifests claim one version.  Aliases and withdrawals come from the statements of them in the store, and from
+    ``state``, a kept ``modelreg list --limit 0 --json``, where an older modelreg made none.  Raises ``ConflictError``
+    for a database that lists versions, ``StoreError`` for a store that is absent or cannot be read, ``UsageError`` for
+    a ``state`` that is no such listing.
     """
     from modelreg.client.saved_state import read_saved_state
     from modelreg.db import migrate
@@ -105,6 +109,9 @@ class _Surveyed:
     losses: tuple[Loss, ...]
     bundles: Mapping[str, tuple[IndexedBundle, ...]]
     records: tuple[FoundRecord, ...]
+    statements: tuple[FoundStatement, ...] = ()
+    envelopes: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the envelopes that sign statements, by the statement's."""
 
     @property
     def manifests(self) -> int:
@@ -133,13 +140,15 @@ class _Rebuilding:
         self._last: tuple[Rebuilt, IndexEntry] | None = None
 
     def rehearse(self, listed: Mapping[str, dict[int, str]], *, has_log: bool) -> Rebuilt:
-        """What would be written beside what ``listed`` has; aliases and withdrawals are not looked at."""
+        """What would be written beside what ``listed`` has; a saved listing is not looked at."""
         surveyed = self._survey(self._listed())
         lineages = self._lineages(surveyed, lambda model: listed.get(model, {}))
         told = replace(self._told(surveyed, lineages), dry_run=True)
         found = None if has_log else self._find_log(surveyed, told.registry)
         logged = found.payloads if found else frozenset[str]()
         unlogged = sum(1 for one in _chosen(lineages) if one.entry.digest not in logged)
+        said = order(surveyed.statements, told.registry, logged)
+        told = replace(told, aliases=said.aliases, withdrawals=said.withdrawals, losses=told.losses + said.losses)
         return _with_log(told, found, unlogged)
 
     def run(self, index: Index, leases: Leases, session: Session, user: str) -> Rebuilt:
@@ -151,23 +160,26 @@ class _Rebuilding:
             claimed.protect(listed)
             there = self._listed()  # a sweep may have been at work before the lease named them
             surveyed = self._survey({sha256: blob for sha256, blob in there.items() if sha256 in listed})
-            return claimed.commit(lambda transaction: self._write(transaction, surveyed, session), self._written)
+            return claimed.commit(
+                lambda transaction: self._write(transaction, surveyed, session, claimed), self._written
+            )
 
     def _listed(self) -> dict[str, BlobInfo]:
         return {blob.sha256: blob for blob in self._store.blobs()}
 
     def _survey(self, blobs: Mapping[str, BlobInfo]) -> _Surveyed:
         begin_phase(self._progress, "reading manifests", sum(blob.size_bytes for blob in blobs.values()))
-        found = list(find_manifests(self._store, blobs.values(), self._progress, keep=_kept))
+        found = list(find_documents(self._store, blobs.values(), self._progress, keep=_kept))
         candidates = [one for one in found if isinstance(one, Candidate)]
         self._require_taken(candidates)
         files = {file.sha256 for one in candidates for file in one.entry.files}
         by_model: dict[str, list[Candidate]] = {}
         for one in candidates:
             by_model.setdefault(one.entry.model, []).append(replace(one, is_file=one.entry.digest in files))
-        bundles = find_bundles(self._store, blobs, candidates)
-        records = self._records(blobs)
-        return _Surveyed(blobs, by_model, tuple(one for one in found if isinstance(one, Loss)), bundles, records)
+        statements = tuple(one for one in found if isinstance(one, FoundStatement))
+        bundles, envelopes = find_bundles(self._store, blobs, candidates, {one.recorded.digest for one in statements})
+        losses = tuple(one for one in found if isinstance(one, Loss))
+        return _Surveyed(blobs, by_model, losses, bundles, self._records(blobs), statements, envelopes)
 
     def _records(self, blobs: Mapping[str, BlobInfo]) -> tuple[FoundRecord, ...]:
         from modelreg.client.records import find_records
@@ -188,9 +200,10 @@ class _Rebuilding:
             for model in sorted(surveyed.candidates)
         }
 
-    def _write(self, transaction: Transaction, surveyed: _Surveyed, session: Session) -> Rebuilt:
+    def _write(self, transaction: Transaction, surveyed: _Surveyed, session: Session, claimed: Claim) -> Rebuilt:
         from modelreg.client.claim import utc_now
         from modelreg.client.saved_state import restore_state
+        from modelreg.client.stating import Speaker, Stating
 
         if not self._add and not transaction.is_empty():
             raise _not_empty(session)
@@ -206,20 +219,33 @@ class _Rebuilding:
         told = self._told(surveyed, lineages)
         if told.registry is not None:
             transaction.set_registry_id(told.registry, now)
-        restored = restore_state(transaction, self._saved, now)
-        told = replace(
-            told,
-            aliases=restored.aliases,
-            withdrawals=restored.withdrawals,
-            losses=told.losses + restored.losses,
-        )
         found = None if transaction.log.size() else self._find_log(surveyed, told.registry)
         if found is not None:
             found.restore(transaction.log, self._store)
         told = _with_log(told, found, transaction.log.append_unlogged())
+        logged = found.payloads if found is not None else frozenset[str]()
+        said = order(surveyed.statements, told.registry, logged)
+        restated = said.write(transaction, self._envelopes(surveyed), logged)
+        stating = Stating(Speaker(told.registry or "", self._settings.user.value), self._store, claimed, transaction)
+        restored = restore_state(stating, self._saved)
+        stating.log()
+        told = replace(
+            told,
+            aliases=restated.aliases + restored.aliases,
+            withdrawals=restated.withdrawals + restored.withdrawals,
+            losses=told.losses + said.losses + restored.losses,
+        )
         added = [one.entry for lineage in lineages.values() for one in lineage.chosen]
         self._last = (told, added[-1]) if added else None
         return told
+
+    def _envelopes(self, surveyed: _Surveyed) -> dict[str, bytes]:
+        """The envelopes of statements; one that is gone meanwhile leaves its statement unsigned."""
+        found = {}
+        for statement, sha256 in surveyed.envelopes.items():
+            with contextlib.suppress(BlobMissingError):
+                found[statement] = self._store.read(sha256, DOCUMENT_SIZE_BYTES_MAX)
+        return found
 
     def _find_log(self, surveyed: _Surveyed, origin: str | None) -> FoundLog | None:
         """The log of the registry that most versions came from, as far as the store has it."""
@@ -297,8 +323,10 @@ def _name(entry: IndexEntry) -> str:
     return f"{entry.model}:{entry.version}"
 
 
-def _kept(found: FoundManifest) -> Candidate | Loss:
-    """What is to be remembered of a manifest, which can be long."""
+def _kept(found: Found) -> Candidate | FoundStatement | Loss:
+    """What is to be remembered of a manifest, which can be long, and of a statement, which is not."""
+    if isinstance(found, FoundStatement):
+        return found
     if found.manifest is None:
         return _bad(found.sha256, found.reason)
     from modelreg.db.rows import rows_of

@@ -81,7 +81,7 @@ def _begins_as_record(store: Store, sha256: str) -> bool:
 
 
 class RecordsOfDatabase:
-    """A source of records: those that the database lists, made again from its rows."""
+    """A source of records and statements: those that the database lists, of its rows."""
 
     url = "the database"
 
@@ -92,10 +92,15 @@ class RecordsOfDatabase:
 
     @classmethod
     def among(cls, wanted: Iterable[str], index: Index) -> RecordsOfDatabase | None:
-        """A source for those of ``wanted`` that are records; ``None`` where none is."""
+        """A source for those of ``wanted`` that are records or statements; ``None`` where none is."""
         from modelreg.client.ledger import record_of
 
-        made = {}
+        made, wanted = {}, tuple(wanted)
+        with index.reading_statements() as statements:
+            for sha256 in wanted:
+                kept = statements.kept_under(sha256)
+                if kept is not None and sha256_hex(kept) == sha256:
+                    made[sha256] = kept
         with index.reading_log() as log:
             for sha256 in wanted:
                 row = log.checkpoint_of_record(sha256)

@@ -182,22 +182,53 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class AliasMoved:
-    """An alias that was moved or, with ``version`` ``None``, deleted; ``before`` is where it pointed."""
+    """An alias that was moved or, with ``version`` ``None``, deleted; ``before`` is where it pointed.
+
+    ``signed_by`` is the id of the key that signed the statement of it; ``checkpoint_problem`` is why no signed head of
+    the log covers that, ``None`` where one does or nobody here signs the log.
+    """
 
     model: str
     alias: str
     version: int | None
     before: int | None
+    reason: str = ""
+    signed_by: str | None = None
+    checkpoint_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One move of an alias, as its statement says; ``version`` is ``None`` where it was deleted.
+
+    ``signed_by`` are the keys that the envelope names, of which nothing is verified here; ``position`` is its entry in
+    the log.  ``problem`` is why the statement cannot be read; then the rest is what the index says.
+    """
+
+    model: str
+    alias: str
+    sequence: int
+    version: int | None
+    digest: str | None
+    reason: str
+    by: str
+    moved_at: str
+    statement: str
+    signed_by: tuple[str, ...] = ()
+    position: int | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A version that will be refused from now on."""
+    """A version that will be refused from now on; see ``AliasMoved`` for the last two."""
 
     model: str
     version: int
     reason: str
     withdrawn_at: str
+    signed_by: str | None = None
+    checkpoint_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

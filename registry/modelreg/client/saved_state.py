@@ -6,19 +6,19 @@ only for the version that has its digest.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.client.care import Loss, LossKind
-from modelreg.db.transaction import Transaction
-from modelreg.errors import ConflictError, DocumentError, NotFoundError, UsageError
+from modelreg.client.stating import Stating
+from modelreg.errors import DocumentError, NotFoundError, UsageError
 from modelreg.records import from_json, parse_json
 from modelreg.refs import parse_alias
 
 SAVED_SIZE_BYTES_MAX = 256 * 1024 * 1024
 """A line of 10^5 versions takes 0.6 KB with one file."""
+RESTORED = "restored from a listing"
 _REASON_LENGTH_MAX = 2000
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
@@ -88,8 +88,9 @@ class Restored:
     losses: tuple[Loss, ...]
 
 
-def restore_state(transaction: Transaction, saved: tuple[SavedVersion, ...], now: str) -> Restored:
+def restore_state(stating: Stating, saved: tuple[SavedVersion, ...]) -> Restored:
     """Put back aliases that are not there and withdrawals of versions that are; what is there stays as it is."""
+    transaction = stating.transaction
     aliases = withdrawals = 0
     losses = []
     digests: dict[str, dict[int, str]] = {}
@@ -104,10 +105,8 @@ def restore_state(transaction: Transaction, saved: tuple[SavedVersion, ...], now
             continue
         for alias in line.aliases:
             if transaction.alias_target(line.model, alias) is None:
-                transaction.move_alias(line.model, alias, line.version, now)
+                stating.move(line.model, alias, line.version, RESTORED)
                 aliases += 1
         if line.withdrawn_at and line.withdrawn_reason:
-            with contextlib.suppress(ConflictError):  # it is withdrawn already
-                transaction.withdraw(line.model, line.version, line.withdrawn_reason, line.withdrawn_at)
-                withdrawals += 1
+            withdrawals += stating.withdraw(line.model, line.version, line.withdrawn_reason, line.withdrawn_at)
     return Restored(aliases, withdrawals, tuple(losses))

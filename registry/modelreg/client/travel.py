@@ -13,6 +13,7 @@ from modelreg.client.moving import Receiver, Reception, inspector_on_demand
 from modelreg.client.packing import ArchiveSource, Nowhere, Packing, StreamWriter, archive_file, check_archive_path
 from modelreg.client.reindex import reindex
 from modelreg.client.results import Exported, Moved, Reindexed
+from modelreg.client.stating import Speaker
 from modelreg.digest.streams import Progress
 from modelreg.errors import UsageError
 from modelreg.findings import Verdict
@@ -116,7 +117,7 @@ class Travel(Log):
     ) -> Receiver:
         how = Reception(
             policy=policy_of(self.settings, Purpose.PUSH, allow=allow),
-            user=self.settings.user.value,
+            speaker=Speaker("" if dry_run else self._origin(), self.settings.user.value),
             what=what,
             with_aliases=aliases,
             dry_run=dry_run,

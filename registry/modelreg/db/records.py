@@ -25,11 +25,13 @@ from modelreg.db.schema import (
     log_checkpoints,
     models,
     registry,
+    statements,
     versions,
     without_facets,
 )
 from modelreg.db.search import find
 from modelreg.db.session import ATTEMPTS, Session, pause
+from modelreg.db.statements import StatementTable
 from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError, ConnectionLostError, NotFoundError, UnreachableError
 from modelreg.facets import VersionFilter
@@ -221,9 +223,15 @@ class Index:
             return tuple(connection.execute(query).scalars())
 
     def referenced(self) -> frozenset[str]:
-        """Every blob that some version needs, its manifest, its files and its signatures, and the log's records."""
+        """Every blob that something needs: manifests, files, signatures, statements, and the log's records."""
         with self._session.reading() as connection:
             return referenced_blobs(connection)
+
+    @contextlib.contextmanager
+    def reading_statements(self) -> Iterator[StatementTable]:
+        """The statements, in one state."""
+        with self._session.reading() as connection:
+            yield StatementTable(connection)
 
     @contextlib.contextmanager
     def reading_log(self) -> Iterator[LogTables]:
@@ -290,8 +298,15 @@ def no_model(name: str) -> NotFoundError:
 
 def referenced_blobs(connection: sa.Connection) -> frozenset[str]:
     """Every blob that some version or the log needs, as a transaction sees it."""
-    needed = (versions.c.digest, files.c.sha256, bundles.c.sha256, log_checkpoints.c.record_sha256)
-    return frozenset(connection.execute(sa.union(*map(sa.select, needed))).scalars())
+    needed = (
+        versions.c.digest,
+        files.c.sha256,
+        bundles.c.sha256,
+        log_checkpoints.c.record_sha256,
+        statements.c.sha256,
+        statements.c.envelope_sha256,
+    )
+    return frozenset(connection.execute(sa.union(*map(sa.select, needed))).scalars()) - {None}
 
 
 _IDS_MAX = 500

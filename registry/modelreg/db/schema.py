@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The head of ``modelreg_migrations``; a test holds the two together."""
 REVISION_TABLE = "modelreg_revision"
 """Our own name, so that a database shared with another alembic user keeps both histories."""
@@ -154,6 +154,32 @@ log_checkpoints = Table(
     Column("record_sha256", String(64), nullable=False, comment="the blob that keeps the note and its entries"),
     UniqueConstraint("record_sha256"),
 )
+
+log_cosignatures = Table(
+    "log_cosignatures",
+    metadata,
+    Column("size", ForeignKey("log_checkpoints.size"), primary_key=True, autoincrement=False),
+    Column("key_id", String(64), primary_key=True, comment="of the witness's public key"),
+    Column("line", LargeBinary, nullable=False, comment="the signature line of the note, without its end"),
+)
+"""What witnesses put under a checkpoint; not in its record, whose bytes never change."""
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("sha256", String(64), primary_key=True, comment="of the statement's exact bytes, a blob"),
+    Column("kind", String(16), nullable=False, comment="pointer, withdrawal or trust"),
+    Column("model", _ordered(128), nullable=False, comment="its name; empty for a trust event"),
+    Column("alias", _ordered(64), nullable=False, comment="of a pointer; empty for others"),
+    Column("sequence", BigInteger, nullable=False, comment="its number in the chain: 1, 2, 3 ..."),
+    Column("statement", LargeBinary, nullable=False, comment="its exact bytes"),
+    Column("envelope_sha256", String(64), comment="of the envelope that signs it, a blob"),
+    Column("envelope", LargeBinary, comment="the envelope's exact bytes"),
+    UniqueConstraint("kind", "model", "alias", "sequence"),
+    CheckConstraint("kind IN ('pointer', 'withdrawal', 'trust')", name="kind_known"),
+    CheckConstraint("(envelope IS NULL) = (envelope_sha256 IS NULL)", name="envelope_with_digest"),
+)
+"""Bytes that the store keeps too: a client that reads the log through needs all of them, and asks for no blob."""
 
 leases = Table(
     "leases",

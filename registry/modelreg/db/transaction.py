@@ -10,7 +10,8 @@ from modelreg.db.log import LogTables
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.rows import VersionRows, insert_rows, rows_of
 from modelreg.db.schema import aliases, bundles, condemned, leases, models, registry, versions, without_facets
-from modelreg.errors import CondemnedError, ConflictError, HistoryError, NotFoundError
+from modelreg.db.statements import StatementTable
+from modelreg.errors import CondemnedError, HistoryError, NotFoundError
 from modelreg.manifest import IndexedBundle, Manifest
 from modelreg.trust.leaf import LeafKind, LogLeaf
 
@@ -39,10 +40,7 @@ class Transaction:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self.log = LogTables(connection)
-
-    def append_leaf(self, leaf: LogLeaf) -> int:
-        """Append an entry to the log, after everything that locks a model's row; returns its position."""
-        return self.log.append([leaf])
+        self.statements = StatementTable(connection)
 
     def log_manifest(self, digest: str, signers: Iterable[str] = ()) -> int | None:
         """Log a version with the keys whose signatures were checked now; ``None`` where an entry says so already."""
@@ -183,6 +181,14 @@ class Transaction:
         query = sa.select(versions.c.version, versions.c.digest).where(versions.c.model_id == self._find_model(model))
         return {row.version: row.digest for row in self._connection.execute(query)}
 
+    def digest_of(self, model: str, version: int) -> str:
+        """The digest of that version of ``model``; raises ``NotFoundError``."""
+        query = sa.select(versions.c.digest).join(models).where(models.c.name == model, versions.c.version == version)
+        found = self._connection.execute(query).scalar()
+        if found is None:
+            raise NotFoundError(f"{model!r} has no version {version}", hint=f"modelreg list {model}")
+        return str(found)
+
     def is_empty(self) -> bool:
         """Whether there is no version of anything."""
         return self._connection.execute(sa.select(versions.c.id).limit(1)).first() is None
@@ -234,13 +240,8 @@ class Transaction:
         removed = self._connection.execute(aliases.delete().where(here, aliases.c.version_id.not_in(own)))
         return removed.rowcount == 1
 
-    def withdraw(self, model: str, version: int, reason: str, now: str) -> None:
-        """Mark a version withdrawn; raises ``ConflictError`` if it is already."""
-        if not self.keep_withdrawn(model, version, reason, now):
-            raise ConflictError(f"{model}:{version} is already withdrawn", hint=f"modelreg show {model}:{version}")
-
-    def keep_withdrawn(self, model: str, version: int, reason: str, at: str) -> bool:
-        """Mark a version withdrawn as it is elsewhere; ``False`` if it is withdrawn here already, which stays so."""
+    def withdraw(self, model: str, version: int, reason: str, at: str) -> bool:
+        """Mark a version withdrawn; ``False`` if it is withdrawn already, which stays so."""
         marked = self._connection.execute(
             versions.update()
             .where(

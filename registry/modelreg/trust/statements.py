@@ -26,6 +26,7 @@ from modelreg.trust.roles import checked_reason
 POINTER_TYPE = "urn:modelreg:pointer:v1"
 WITHDRAWAL_TYPE = "urn:modelreg:withdrawal:v1"
 TRUST_EVENT_TYPE = "urn:modelreg:trust:v1"
+STATEMENT_TYPES = (POINTER_TYPE, WITHDRAWAL_TYPE, TRUST_EVENT_TYPE)
 STATEMENT_SIZE_BYTES_MAX = 64 * 1024
 REGISTRY_LENGTH_MAX = 128
 SEQUENCE_MAX = 2**53 - 1

@@ -1,0 +1,109 @@
+"""The table of statements: what was said of aliases, withdrawals and trust stores, by chain and number.
+
+It answers what the last link of a chain is, and gives exact bytes; what they say is for ``modelreg.trust.statements``,
+and whether they were logged for the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from modelreg.db.schema import statements
+
+_ROWS_MAX = 300
+"""Asked for at once: SQLite of old took no more than 999 variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """A statement as the table has it, which may be anything; ``envelope`` is ``None`` where nobody signed it."""
+
+    sha256: str
+    kind: str
+    model: str
+    alias: str
+    sequence: int
+    statement: bytes = field(repr=False)
+    envelope_sha256: str | None = None
+    envelope: bytes | None = field(default=None, repr=False)
+
+
+class StatementTable:
+    """The statements as one transaction sees them."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, rows: Sequence[StatementRow]) -> None:
+        """Keep statements that are the next of their chains."""
+        columns = [column.name for column in statements.c]
+        for begin in range(0, len(rows), _ROWS_MAX):
+            page = rows[begin : begin + _ROWS_MAX]
+            self._connection.execute(
+                statements.insert(), [{name: getattr(row, name) for name in columns} for row in page]
+            )
+
+    def last(self, kind: str, model: str = "", alias: str = "") -> StatementRow | None:
+        """The last of a chain; the model's row is locked where somebody is to go on from it."""
+        return next(iter(self.chain(kind, model, alias, limit=1)), None)
+
+    def chain(
+        self, kind: str, model: str = "", alias: str = "", *, limit: int | None = None
+    ) -> tuple[StatementRow, ...]:
+        """A chain from its last link back, ``limit`` of them."""
+        here = (statements.c.kind == kind, statements.c.model == model, statements.c.alias == alias)
+        query = sa.select(statements).where(*here).order_by(statements.c.sequence.desc()).limit(limit)
+        return tuple(map(_row, self._connection.execute(query)))
+
+    def lasts(self, kind: str) -> tuple[StatementRow, ...]:
+        """The last of every chain of that kind, by model and alias."""
+        newest = sa.select(sa.func.max(statements.c.sequence).label("last"), statements.c.model, statements.c.alias)
+        grouped = newest.where(statements.c.kind == kind).group_by(statements.c.model, statements.c.alias).subquery()
+        joined = sa.select(statements).join(
+            grouped,
+            (statements.c.model == grouped.c.model)
+            & (statements.c.alias == grouped.c.alias)
+            & (statements.c.sequence == grouped.c.last),
+        )
+        query = joined.where(statements.c.kind == kind).order_by(statements.c.model, statements.c.alias)
+        return tuple(map(_row, self._connection.execute(query)))
+
+    def of_kind(self, kind: str, model: str | None = None) -> tuple[StatementRow, ...]:
+        """Every statement of that kind, or of one model, by model, alias and number."""
+        query = sa.select(statements).where(statements.c.kind == kind)
+        if model is not None:
+            query = query.where(statements.c.model == model)
+        found = self._connection.execute(query.order_by(statements.c.model, statements.c.alias, statements.c.sequence))
+        return tuple(map(_row, found))
+
+    def get(self, sha256s: Iterable[str]) -> dict[str, StatementRow]:
+        """The statements with those digests that are there."""
+        wanted = sorted(set(sha256s))
+        found: dict[str, StatementRow] = {}
+        for begin in range(0, len(wanted), _ROWS_MAX):
+            query = sa.select(statements).where(statements.c.sha256.in_(wanted[begin : begin + _ROWS_MAX]))
+            found |= {row.sha256: _row(row) for row in self._connection.execute(query)}
+        return found
+
+    def kept_under(self, sha256: str) -> bytes | None:
+        """The bytes of the statement or envelope whose blob has that digest."""
+        query = sa.select(statements).where((statements.c.sha256 == sha256) | (statements.c.envelope_sha256 == sha256))
+        row = self._connection.execute(query).first()
+        if row is None:
+            return None
+        return bytes(row.statement if row.sha256 == sha256 else row.envelope)
+
+    def blobs(self) -> tuple[str, ...]:
+        """The digests of all statements and envelopes."""
+        signed = sa.select(statements.c.envelope_sha256).where(statements.c.envelope_sha256.is_not(None))
+        return tuple(self._connection.execute(sa.select(statements.c.sha256).union(signed)).scalars())
+
+
+def _row(row: sa.Row[Any]) -> StatementRow:
+    signed = None if row.envelope is None else bytes(row.envelope)
+    where = (row.sha256, row.kind, row.model, row.alias, row.sequence)
+    return StatementRow(*where, bytes(row.statement), row.envelope_sha256, signed)
