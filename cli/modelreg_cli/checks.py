@@ -84,6 +84,11 @@ def checks_of(
     }
 
 
+def alias_of(reference: str) -> str | None:
+    """The alias by which a version is asked for: a log that is trusted must tell the same of it as the database."""
+    return modelreg.parse_reference(reference).alias
+
+
 def lock_of(*, locked: bool, lock_file: str | None) -> Lock | None:
     """The lock file that was asked for; raises ``NotFoundError`` where there is none."""
     return modelreg.read_lock(modelreg.find_lock(lock_file, Path.cwd())) if locked or lock_file else None

@@ -17,6 +17,7 @@ from modelreg.digest import sha256_hex
 from modelreg.environment.document import Environment
 from modelreg.refs import VERSION_MAX
 from modelreg.trust import dsse
+from modelreg.trust.leaf import LogLeaf
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
 BEGIN, FINISH = "<!-- attacks -->\n", "<!-- end of attacks -->\n"
@@ -119,16 +120,32 @@ def other_form(signature: bytes) -> bytes:
 
 
 def alias_rewind(world: World) -> None:
-    world.sql(
-        "UPDATE aliases SET version_id = (SELECT v.id FROM versions v JOIN models m ON m.id = v.model_id "
-        "WHERE m.name = 'fraud' AND v.version = 1)"
-    )
+    world.rewind_to(1)
+
+
+def alias_rewind_restated(world: World) -> None:
+    """The same with a move of the attacker's own, which nobody who may has signed, and the next push covers it."""
+    world.attacker.alias("fraud:1", "production")
+    world.push("churn", CHURN)
+
+
+def alias_rewind_replayed(world: World) -> None:
+    """The genuine, signed move of a month ago is logged once more."""
+    world.point("fraud:1")
+    world.point("fraud:2")
+    world.pull("returning")
+    world.rewind_to(1)
+    with world.publisher._index.transaction() as transaction:
+        first = transaction.statements.chain("pointer", "fraud", "production")[1]
+        transaction.log.append([LogLeaf("pointer", first.sha256, (ADA.public.id,))])
+    world.sql("DELETE FROM statements WHERE kind = 'pointer' AND sequence = 3")
+    world.publisher.log_checkpoint()
 
 
 def restored_backup(world: World) -> None:
     """A backup of when production was the second version; the third was reviewed and locked since."""
     before = world.snapshot()
-    world.publisher.alias(world.push("fraud", CHURN), "production")
+    world.point(world.push("fraud", CHURN))
     world.lock = world.locked()
     world.pull("returning")
     world.restore(before)
@@ -137,11 +154,11 @@ def restored_backup(world: World) -> None:
 def honest_restore(world: World) -> None:
     """The same by accident, and the publisher goes on: another third version."""
     restored_backup(world)
-    world.publisher.alias(world.push("fraud", OLD), "production")
+    world.point(world.push("fraud", OLD))
 
 
 def hidden_withdrawal(world: World) -> None:
-    world.publisher.withdraw("fraud:2", "wrong labels")
+    world.publisher.withdraw("fraud:2", "wrong labels", signer=ADA)
     world.sql("UPDATE versions SET withdrawn_at = NULL, withdrawn_reason = NULL")
 
 
@@ -155,7 +172,7 @@ def fast_forward(world: World) -> None:
 
 def stolen_key(world: World) -> None:
     """The thief pushes as ada, before anybody has noticed; the next honest push lets the log cover it."""
-    world.attacker.alias(world.push("fraud", THEIRS, by=world.attacker), "production")
+    world.attacker.alias(world.push("fraud", THEIRS, by=world.attacker), "production", signer=ADA)
     world.push("churn", CHURN)
 
 
@@ -167,13 +184,13 @@ def revoked_key(world: World) -> None:
 
 def fork(world: World) -> None:
     """Whoever runs the log, and has ada's key, shows another history."""
-    for table in ("log_checkpoints", "log_nodes", "log_leaves"):
+    for table in ("log_checkpoints", "log_nodes", "log_leaves", "statements"):
         world.sql(f"DELETE FROM {table}")
     world.replace_second_version(ADA)
     with world.publisher._index.transaction() as transaction:
         transaction.log.append_unlogged()
     world.publisher.sign("fraud:1", ADA)
-    world.publisher.log_checkpoint()
+    world.point("fraud:2")
 
 
 STRANGER = f"{TAKES_RIGHT}, warned (MR201, MR203)"
@@ -188,9 +205,9 @@ ATTACKS = (
         arbitrary_installation,
         {
             "fresh": "takes the attacker's model, warned (MR201)",
-            "enforce": "refused, exit 16 (MR201, MR208)",
-            "returning": "refused, exit 16 (MR201, MR208)",
-            "locked": "refused, exit 16 (MR201, MR208, MR211)",
+            "enforce": "refused, exit 16 (MR201, MR208, MR212)",
+            "returning": "refused, exit 16 (MR201, MR208, MR212)",
+            "locked": "refused, exit 16 (MR201, MR208, MR211, MR212)",
         },
         "a client that demands no signature",
     ),
@@ -200,9 +217,9 @@ ATTACKS = (
         key_substitution,
         {
             "fresh": "takes the attacker's model, warned (MR201, MR203)",
-            "enforce": "refused, exit 16 (MR201, MR203, MR208)",
-            "returning": "refused, exit 16 (MR201, MR203, MR208)",
-            "locked": "refused, exit 16 (MR201, MR203, MR208, MR211)",
+            "enforce": "refused, exit 16 (MR201, MR203, MR208, MR212)",
+            "returning": "refused, exit 16 (MR201, MR203, MR208, MR212)",
+            "locked": "refused, exit 16 (MR201, MR203, MR208, MR211, MR212)",
         },
         "a client that demands no signature",
     ),
@@ -212,9 +229,9 @@ ATTACKS = (
         swapped_environment,
         {
             "fresh": f"{TAKES_RIGHT}, warned (MR201)",
-            "enforce": "refused, exit 16 (MR201, MR208)",
-            "returning": "refused, exit 16 (MR201, MR208)",
-            "locked": "refused, exit 16 (MR201, MR208, MR211)",
+            "enforce": "refused, exit 16 (MR201, MR208, MR212)",
+            "returning": "refused, exit 16 (MR201, MR208, MR212)",
+            "locked": "refused, exit 16 (MR201, MR208, MR211, MR212)",
         },
         "a client that demands no signature",
     ),
@@ -227,9 +244,9 @@ ATTACKS = (
         renamed_model,
         {
             "fresh": "refused, exit 24 (MR102, MR202)",
-            "enforce": "refused, exit 24 (MR102, MR201, MR202)",
-            "returning": "refused, exit 24 (MR102, MR201, MR202)",
-            "locked": "refused, exit 24 (MR102, MR201, MR202, MR211)",
+            "enforce": "refused, exit 24 (MR102, MR201, MR202, MR212)",
+            "returning": "refused, exit 24 (MR102, MR201, MR202, MR212)",
+            "locked": "refused, exit 24 (MR102, MR201, MR202, MR211, MR212)",
         },
     ),
     Attack(
@@ -256,11 +273,35 @@ ATTACKS = (
         alias_rewind,
         {
             "fresh": "takes an old model, warned (MR201, MR203)",
-            "enforce": "takes an old model",
-            "returning": "takes an old model",
-            "locked": "refused, exit 16 (MR211)",
+            "enforce": "refused, exit 16 (MR212)",
+            "returning": "refused, exit 16 (MR212)",
+            "locked": "refused, exit 16 (MR211, MR212)",
         },
-        "who has no lock file: moves of aliases are not signed yet",
+        "who does not know the log's key",
+    ),
+    Attack(
+        "The same, stated in the log by nobody who may",
+        "ii",
+        alias_rewind_restated,
+        {
+            "fresh": "takes an old model, warned (MR201, MR203)",
+            "enforce": "refused, exit 16 (MR212)",
+            "returning": "refused, exit 16 (MR212)",
+            "locked": "refused, exit 16 (MR211, MR212)",
+        },
+        "who does not know the log's key",
+    ),
+    Attack(
+        "The same, with the genuine move of last month stated again",
+        "ii",
+        alias_rewind_replayed,
+        {
+            "fresh": "takes an old model, warned (MR201, MR203)",
+            "enforce": "refused, exit 16 (MR208)",
+            "returning": "refused, exit 16 (MR212)",
+            "locked": "refused, exit 16 (MR208, MR211)",
+        },
+        "who does not know the log's key",
     ),
     Attack(
         "An old backup put back (freeze)",
@@ -290,11 +331,24 @@ ATTACKS = (
         "A withdrawal hidden",
         "ii",
         hidden_withdrawal,
-        {"fresh": STRANGER, "enforce": TAKES_RIGHT, "returning": TAKES_RIGHT, "locked": TAKES_RIGHT},
-        "everybody: a withdrawal is a row and not yet a signed statement",
+        {
+            "fresh": STRANGER,
+            "enforce": "refused, exit 4 (MR501)",
+            "returning": "refused, exit 4 (MR501)",
+            "locked": "refused, exit 4 (MR501)",
+        },
+        "who does not know the log's key",
     ),
     Attack(
-        "The last version number there is (fast-forward)", "ii", fast_forward, all_clients("refused, exit 8 (MR102)")
+        "The last version number there is (fast-forward)",
+        "ii",
+        fast_forward,
+        {
+            "fresh": "refused, exit 8 (MR102)",
+            "enforce": "refused, exit 24 (MR102, MR212)",
+            "returning": "refused, exit 24 (MR102, MR212)",
+            "locked": "refused, exit 24 (MR102, MR212)",
+        },
     ),
     Attack(
         "A stolen key, not yet noticed",
@@ -314,9 +368,9 @@ ATTACKS = (
         revoked_key,
         {
             "fresh": "takes the attacker's model, warned (MR201, MR203)",
-            "enforce": "refused, exit 16 (MR201, MR204)",
-            "returning": "refused, exit 16 (MR201, MR204)",
-            "locked": "refused, exit 16 (MR201, MR204, MR211)",
+            "enforce": "refused, exit 16 (MR201, MR204, MR212)",
+            "returning": "refused, exit 16 (MR201, MR204, MR212)",
+            "locked": "refused, exit 16 (MR201, MR204, MR211, MR212)",
         },
         "who has not got the newest trust store",
     ),

@@ -67,7 +67,7 @@ class World:
         self.attacker = Registry.open(settings=self._settings("attacker"))
         for name, data in (("fraud", OLD), ("fraud", RIGHT), ("churn", CHURN)):
             self.push(name, data)
-        self.publisher.alias("fraud:2", "production")
+        self.point("fraud:2")
         named = TrustedRegistry(self.manifest("fraud:2")[0].registry, self.publisher.log_key())
         roots, roles = Roots(ids("bob", "cyd"), 2), (role("*", "ada"),)
         self.document = store(root=roots, roles=roles, registries=(named,), expires_at=_in_a_year())
@@ -122,6 +122,10 @@ class World:
         path = self.folder / f"{name}.bin"
         path.write_bytes(data)
         return (by or self.publisher).push(path, name=name, environment="none", signer=ADA).reference
+
+    def point(self, reference: str, signer: Signer | None = ADA) -> None:
+        """Move the alias, as its publisher does."""
+        self.publisher.alias(reference, "production", signer=signer)
 
     # --- the powers of an attacker ------------------------------------------------------------------------------------
 
@@ -184,7 +188,14 @@ class World:
             transaction.add(manifest, self.publisher.store.put(manifest.to_bytes()))
         if signer is not None:
             self.attacker.sign("fraud:2", signer)
-        self.publisher.alias("fraud:2", "production")
+        self.rewind_to(2)
+
+    def rewind_to(self, version: int) -> None:
+        """(ii) The alias row points elsewhere."""
+        self.sql("DELETE FROM aliases")
+        found = "SELECT v.model_id, 'production', v.id, '2026-01-01T00:00:00Z' FROM versions v"
+        where = "JOIN models m ON m.id = v.model_id WHERE m.name = 'fraud' AND v.version = :version"
+        self.sql(f"INSERT INTO aliases (model_id, alias, version_id, moved_at) {found} {where}", version=version)
 
     # --- clients ------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from modelreg_cli.checks import (
     Strict,
     Target,
     Verify,
+    alias_of,
     checks_of,
     lock_of,
 )
@@ -68,6 +69,7 @@ def pull(
     """
     lock = lock_of(locked=locked, lock_file=lock_file)
     checks = checks_of(target=target, verify=verify, strict=strict, allow=allow, provides=provides, lock=lock)
+    checks["alias"] = alias_of(reference)
     request = request_of(replay=replay, python=python, custom_objects=custom_objects)
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, reference, lock)

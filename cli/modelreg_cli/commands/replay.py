@@ -8,7 +8,7 @@ import typer
 
 import modelreg
 from modelreg_cli import complete
-from modelreg_cli.checks import Allow, Strict
+from modelreg_cli.checks import Allow, Strict, alias_of
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress
 from modelreg_cli.replaying import (
@@ -66,7 +66,9 @@ def replay(
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, subject)
         with progress(invocation.output, "verifying", entry.size_bytes) as advance:
-            replayed = registry.replay(exactly, request, progress=advance, strict=strict or (), allow=allow or ())
+            replayed = registry.replay(
+                exactly, request, progress=advance, strict=strict or (), allow=allow or (), alias=alias_of(subject)
+            )
     return _result(replayed)
 
 

@@ -9,7 +9,19 @@ import typer
 
 import modelreg
 from modelreg_cli import complete
-from modelreg_cli.checks import Allow, Full, Locked, LockFile, Provides, Strict, Target, Verify, checks_of, lock_of
+from modelreg_cli.checks import (
+    Allow,
+    Full,
+    Locked,
+    LockFile,
+    Provides,
+    Strict,
+    Target,
+    Verify,
+    alias_of,
+    checks_of,
+    lock_of,
+)
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.progress import progress, size_on_disk
 from modelreg_cli.replaying import CustomObjects, Python, Replay, request_of, run_line, run_value
@@ -61,6 +73,7 @@ def verify(
     folder = pulled_folder_of(subject)
     if folder is not None:
         return _verify_folder(invocation, folder, checks, request, full=full)
+    checks["alias"] = alias_of(subject)
     with invocation.registry() as registry:
         entry, exactly = invocation.resolve(registry, subject, lock)
         with progress(invocation.output, "verifying", entry.size_bytes) as advance:

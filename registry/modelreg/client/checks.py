@@ -22,6 +22,7 @@ from modelreg.store.base import Store
 from modelreg.verify import Evidence, Judgement, KeptBundle
 
 if TYPE_CHECKING:
+    from modelreg.client.trusting import History, Trusted
     from modelreg.trust.lock import Lock
 
 
@@ -34,6 +35,7 @@ class Checks(TypedDict, total=False):
     ``provides``: the custom objects that the loader has, by name, or modules (dotted, or a ``.py`` file) whose source
     names them; an empty tuple says that it has none.
     ``lock``: what ``read_lock`` read; the version must be the one that is locked in it.
+    ``alias``: by which alias the version was found, where the reference does not say.
     """
 
     mode: Mode
@@ -42,6 +44,7 @@ class Checks(TypedDict, total=False):
     strict: Iterable[str]
     provides: Iterable[str] | None
     lock: Lock | None
+    alias: str | None
 
 
 def policy_of(settings: Settings, purpose: Purpose, *, safe_mode: bool = False, **checks: Unpack[Checks]) -> Policy:
@@ -78,11 +81,13 @@ def evidence_of(
     settings: Settings | None = None,
     index: Index | None = None,
     lock: Lock | None = None,
+    alias: str | None = None,
 ) -> Evidence:
     """What is known of an indexed version before its files are read; with ``settings`` also who signed it.
 
     With ``index`` its log is held against what this user, and ``lock``, have seen of it before, and the version's place
-    in it is proved where a trust store names the log.
+    in it is proved where a trust store names the log; then the log also tells where ``alias`` points, and what is
+    withdrawn.
     """
     data: bytes | None = None
     if is_sha256(entry.digest):  # a row can say anything
@@ -91,7 +96,7 @@ def evidence_of(
     evidence = Evidence(entry.digest, data, entry)
     if settings is None or data is None:
         return evidence
-    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings, index, lock)
+    return with_signatures(evidence, read_bundles(store, entry.bundles, data), settings, index, lock, alias)
 
 
 def with_signatures(
@@ -100,6 +105,7 @@ def with_signatures(
     settings: Settings,
     index: Index | None = None,
     lock: Lock | None = None,
+    alias: str | None = None,
 ) -> Evidence:
     """``evidence`` with who signed the version, by its ``bundles``, and what the log of ``index`` says.
 
@@ -122,11 +128,24 @@ def with_signatures(
     return dataclasses.replace(
         evidence,
         signed_by=found.signed_by,
-        doubts=found.doubts,
+        doubts=(*found.doubts, *_said_of(evidence, index, trusted, history, alias)),
         unsigned=found.unsigned,
         bundles=bundles,
         log_index=found.log_index,
     )
+
+
+def _said_of(
+    evidence: Evidence, index: Index | None, trusted: Trusted, history: History | None, alias: str | None
+) -> tuple[Finding, ...]:
+    """What a log that a trust store names says of the version and of ``alias``."""
+    known = history.known if history else None
+    store = trusted.anchor.store if trusted.anchor else None
+    if index is None or known is None or store is None or evidence.index is None:
+        return ()
+    from modelreg.client.pointing import pointing_findings
+
+    return pointing_findings(index, known.checkpoint, evidence.index, alias, trusted, store)
 
 
 def _with_history(evidence: Evidence, index: Index, settings: Settings, lock: Lock | None) -> Evidence:

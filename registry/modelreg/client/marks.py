@@ -31,19 +31,19 @@ class Marks(Log):
         """The verdict on a version by all that is known before its bytes are read; a refusal is not raised."""
         policy = policy_of(self.settings, purpose, safe_mode=safe_mode, **checks)
         target = target_of(checks.get("target"), self.settings)
-        lock = checks.get("lock")
+        lock, alias = checks.get("lock"), checks.get("alias") or parse_reference(reference).alias
         if lock is None:
-            return self._judge(reference, policy, target, None)
+            return self._judge(reference, policy, target, None, alias)
         from modelreg.client.locks import against_lock, locked_reference
 
-        entry, judgement = self._judge(locked_reference(reference, lock), policy, target, lock)
+        entry, judgement = self._judge(locked_reference(reference, lock), policy, target, lock, alias)
         return entry, against_lock(judgement, lock, entry.model)
 
     def _judge(
-        self, reference: str, policy: Policy, target: Target | None, lock: Lock | None
+        self, reference: str, policy: Policy, target: Target | None, lock: Lock | None, alias: str | None
     ) -> tuple[IndexEntry, Judgement]:
         entry = self.resolve(reference)
-        return entry, verify(evidence_of(self.store, entry, self.settings, self._index, lock), policy, target)
+        return entry, verify(evidence_of(self.store, entry, self.settings, self._index, lock, alias), policy, target)
 
     def resolve(self, reference: str) -> IndexEntry:
         """The one version that ``reference`` names."""

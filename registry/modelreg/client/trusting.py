@@ -139,7 +139,7 @@ def assess(
         for doubt in decision.doubts
         if doubt.kind is not Distrust.MISSING  # which verify says of whatever is not signed
     ]
-    unsigned = _UNSIGNED[anchor.store.mode]
+    unsigned = UNPROVED[anchor.store.mode]
     if not anchor.store.serves(manifest.registry):
         message = f"the trust store does not let {manifest.registry} be the registry that {case.name} comes from"
         return Assessment((), (*problems, RULES["MR205"].found(message, severity=unsigned), *case.flaws), unsigned)
@@ -164,13 +164,12 @@ def _places(
             known=history.known,
         )
     except DocumentError as error:
-        grave = Severity.INFO if store.mode is Enforcement.OFF else Severity.REFUSE
-        return (), (RULES["MR208"].found(f"{case.name}: {error.message}", severity=grave),)
+        return (), (RULES["MR208"].found(f"{case.name}: {error.message}", severity=CONTRADICTED[store.mode]),)
     if found:
         return found, ()
     told = evidence.problem or "the registry shows no proof"
     message = f"{case.name} is not proved to be in the log that the trust store names: {told}"
-    return (), (RULES["MR208"].found(message, fix=NOT_COVERED, severity=_UNSIGNED[store.mode]),)
+    return (), (RULES["MR208"].found(message, fix=NOT_COVERED, severity=UNPROVED[store.mode]),)
 
 
 def _decided(case: _Case, store: TrustStore, places: Iterable[Logged]) -> tuple[TrustDecision, int | None]:
@@ -191,11 +190,14 @@ def _decided(case: _Case, store: TrustStore, places: Iterable[Logged]) -> tuple[
 
 
 NOT_COVERED = "have whoever keeps the log's key cover it: modelreg log checkpoint"
-_UNSIGNED = {
+UNPROVED = {
     Enforcement.OFF: Severity.INFO,
     Enforcement.WARN: Severity.WARN,
     Enforcement.ENFORCE: Severity.REFUSE,
 }
+"""How grave it is that something is not shown, by the trust store's mode."""
+CONTRADICTED = {**UNPROVED, Enforcement.WARN: Severity.REFUSE}
+"""How grave it is that something else is shown than what was proved."""
 
 
 @dataclass(slots=True)

@@ -19,9 +19,11 @@ import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.schema import log_checkpoints, log_leaves, log_nodes, models, versions
+from modelreg.db.statements import StatementTable
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.trust.leaf import LeafKind, LogLeaf
 from modelreg.trust.merkle import Frontier, Node, leaf_hash
+from modelreg.trust.view import Entry, stated_digest
 
 PAGE_LEAVES = 1000
 LEAVES_OF_ONE_MAX = 256
@@ -168,6 +170,16 @@ class LogTables:
             for row in self._connection.execute(query.order_by(log_leaves.c.position)).all():
                 yield LeafRow(row.position, bytes(row.leaf), row.payload_sha256)
             start = page
+
+    def entries(self, start: int, end: int) -> Iterator[Entry]:
+        """The same with the statements about aliases and withdrawals, as the table of those has them."""
+        while start < end:
+            page = list(self.leaves(start, min(end, start + PAGE_LEAVES)))
+            stated = [stated_digest(row.leaf) for row in page]
+            there = StatementTable(self._connection).get(filter(None, stated))
+            for row, digest in zip(page, stated, strict=True):
+                yield Entry(row.leaf, there[digest].statement if digest in there else None)
+            start += PAGE_LEAVES
 
     def about(self, payload_sha256: str) -> tuple[LeafRow, ...]:
         """The first entries of one payload, in order."""

@@ -95,4 +95,13 @@ RULES = (
         "modelreg lock NAME and look at its difference before you commit it",
         fixed=True,
     ),
+    refuse(
+        "MR212",
+        "The alias is not where the log says",
+        "The trust store names the registry's log, and the last signed move of the alias in it leads elsewhere, or is "
+        "signed by nobody who may. Somebody put the alias back in the database, or it was moved without a signature. "
+        "What is only not covered or not signed refuses where the store is enforced.",
+        "fraud@production is fraud:9 by entry 41 of the log, and the database says fraud:3: somebody put it back.",
+        "modelreg alias NAME ALIAS --history tells the moves; modelreg alias REF ALIAS --sign KEY states it anew",
+    ),
 )
