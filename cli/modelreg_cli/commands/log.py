@@ -35,7 +35,7 @@ Out = Annotated[
 _COLUMNS = (
     Column("ENTRY", right=True),
     Column("KIND"),
-    Column("VERSION"),
+    Column("ABOUT"),
     Column("SIGNERS"),
     Column("CHECKPOINT", right=True),
     Column("DIGEST", digest=True, optional=True),
@@ -78,11 +78,18 @@ def _row(entry: LogLine) -> tuple[str, ...]:
     return (
         str(entry.position),
         entry.kind,
-        f"{entry.model}:{entry.version}" if entry.model else "-",
+        _about(entry),
         ",".join(signer[:KEY_ID_SHOWN] for signer in entry.signers) or "-",
         "-" if entry.checkpoint is None else str(entry.checkpoint),
         f"sha256:{entry.payload_sha256}",
     )
+
+
+def _about(entry: LogLine) -> str:
+    if entry.alias is not None:
+        target = "deleted" if entry.version is None else f"-> {entry.version}"
+        return f"{entry.model}@{entry.alias} {target}"
+    return f"{entry.model}:{entry.version}" if entry.model else "-"
 
 
 def _entry_value(entry: LogLine) -> Json:

@@ -1,6 +1,8 @@
-"""The history of an alias: what was said of it, in its statements."""
+"""What statements say, to be shown: the moves of an alias, and what an entry of the log is about."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from modelreg.client.results import Move
 from modelreg.db.records import Index
@@ -8,7 +10,27 @@ from modelreg.db.statements import StatementRow
 from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError
 from modelreg.trust.leaf import LeafKind
-from modelreg.trust.statements import Pointer, parse_statement
+from modelreg.trust.statements import Pointer, Withdrawal, parse_statement
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an entry is about, as far as anything tells; ``version`` is ``None`` for an alias that was deleted."""
+
+    model: str | None = None
+    version: int | None = None
+    alias: str | None = None
+
+
+def about(row: StatementRow) -> About:
+    """What a statement is about; of one that cannot be read what its row says."""
+    try:
+        said = parse_statement(row.statement)
+    except DocumentError:
+        return About(row.model or None, None, row.alias or None)
+    if isinstance(said, Pointer):
+        return About(said.model, None if said.deleted else said.target.version, said.alias)
+    return About(said.model, said.target.version) if isinstance(said, Withdrawal) else About()
 
 
 def moves(index: Index, model: str, alias: str, limit: int | None) -> tuple[Move, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from modelreg.client.claim import utc_now
+from modelreg.client.history import About, about
 from modelreg.client.results import AliasMoved, LogHead, LogLine, LogProven, Moved, Pushed, Signed, Withdrawn
 from modelreg.config import Settings
 from modelreg.db.leases import Leases
@@ -39,20 +40,26 @@ class Log:
         with self._index.reading_log() as log:
             end = log.size() if limit is None else min(log.size(), start + limit)
             rows = list(log.leaves(start, end))
-            versions = log.versions_of([row.payload_sha256 for row in rows])
+            digests = [row.payload_sha256 for row in rows]
+            abouts: dict[str, About] = {
+                digest: About(found.model, found.version) for digest, found in log.versions_of(digests).items()
+            }
             covering = log.covering([row.position for row in rows])
+        with self._index.reading_statements() as table:
+            abouts |= {digest: about(row) for digest, row in table.get(digests).items()}
         lines = []
         for row in rows:
-            leaf, version = _parsed(row), versions.get(row.payload_sha256)
+            leaf, found = _parsed(row), abouts.get(row.payload_sha256, About())
             lines.append(
                 LogLine(
                     row.position,
                     leaf.kind if leaf else "damaged",
                     row.payload_sha256,
                     leaf.signer_key_ids if leaf else (),
-                    version.model if version else None,
-                    version.version if version else None,
+                    found.model,
+                    found.version,
                     covering.get(row.position),
+                    found.alias,
                 )
             )
         return tuple(lines)

@@ -7,6 +7,7 @@ every version of the index must be one that was logged, and every manifest that 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from modelreg.client.records import find_records, read_record
 from modelreg.client.several import at_once
 from modelreg.db.log import CheckpointRow, LeafRow, LogTables
 from modelreg.db.records import Index
-from modelreg.digest import is_sha256
+from modelreg.digest import is_sha256, sha256_hex
 from modelreg.digest.streams import Progress, begin_phase
 from modelreg.errors import BlobMissingError, DatabaseError, DocumentError, UsageError
 from modelreg.records import DOCUMENT_SIZE_BYTES_MAX
@@ -26,6 +27,8 @@ from modelreg.trust.leaf import LeafKind, LogLeaf
 from modelreg.trust.merkle import Frontier, leaf_hash
 from modelreg.trust.note import Note, VerifierKey
 from modelreg.trust.record import RecordHead, longest_chain
+from modelreg.trust.statements import Pointer
+from modelreg.trust.view import Entry, GrowingView, stated_digest
 
 _REMARKS = (Irregularity.LATE, Irregularity.UNKNOWN_KIND)
 """What an honest log can have: versions that were imported out of order, entries of a later modelreg."""
@@ -50,6 +53,12 @@ class LogFlaw(enum.StrEnum):
     """The index lists a version that was never logged: put in the place of another, perhaps."""
     UNLISTED = "unlisted-version"
     """A logged manifest is not in the index: a version was taken away."""
+    STATEMENT = "statement-differs"
+    """The row of a statement is gone, or is not what the store holds under its digest."""
+    ALIAS = "alias-differs"
+    """An alias is not where its last logged move leads, or no move of it was ever logged."""
+    WITHDRAWAL = "withdrawal-hidden"
+    """A logged withdrawal is not in the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,13 @@ class _Auditing:
     problems: int = 0
     logged: set[str] = field(default_factory=set)
     """The manifests that entries are about."""
+    view: GrowingView = field(init=False)
+    """What the log says of aliases and withdrawals."""
+    stated: dict[str, int] = field(default_factory=dict)
+    """The statements of those, with the first entry about each."""
+
+    def __post_init__(self) -> None:
+        self.view = GrowingView(self.origin)
 
     def run(self, known: list[Checkpoint], progress: Progress | None) -> LogAudit:
         rows = self.log.checkpoints()
@@ -135,6 +151,7 @@ class _Auditing:
         report = audit(self._with_statements(self._entries(chain, size), progress), head, earlier)
         self._take(report)
         versions = self._check_versions()
+        self._check_state()
         return LogAudit(
             origin=self.origin,
             entries=report.entries,
@@ -267,6 +284,10 @@ class _Auditing:
             leaf = _leaf(entry.leaf)
             if leaf is not None and leaf.kind == LeafKind.MANIFEST:
                 self.logged.add(leaf.payload_sha256)
+            if (digest := stated_digest(entry.leaf)) is not None:
+                self.stated.setdefault(digest, entry.index)
+            with contextlib.suppress(DocumentError):  # which the audit of the entry tells
+                self.view.take(entry.index, Entry(entry.leaf, entry.statement))
             yield entry
 
     def _statement(self, sha256: str) -> bytes | None:
@@ -295,6 +316,31 @@ class _Auditing:
         for digest in sorted(self.logged - listed):
             self._tell(LogFlaw.UNLISTED, f"the manifest {digest} was logged, and the index lists no such version")
         return count
+
+    def _check_state(self) -> None:
+        """Hold statements, aliases and withdrawals of the index against what the log says of them."""
+        rows = self.log.statements.get(self.stated)
+        for digest, position in self.stated.items():
+            if digest not in rows or sha256_hex(rows[digest].statement) != digest:
+                how = "is not what was logged" if digest in rows else "is gone"
+                self._tell(LogFlaw.STATEMENT, f"the row of the statement {digest} {how}", position)
+        said = {alias: found.statement for alias, found in self.view.pointers.items()}
+        listed = {(row.model, row.alias): row for row in self.log.aliases()}
+        for named in sorted(said.keys() | listed.keys()):
+            pointer, row, name = said.get(named), listed.get(named), "@".join(named)
+            here = f"the index says version {row.version}" if row else "the index has no such alias"
+            if pointer is None:
+                self._tell(LogFlaw.ALIAS, f"{name}: {here}, and no move of it was logged", is_remark=True)
+            elif isinstance(pointer, Pointer):
+                target = None if pointer.deleted else (pointer.target.version, pointer.target.manifest)
+                if target != (None if row is None else (row.version, row.digest)):
+                    there = "deletes it" if target is None else f"leads to version {target[0]}"
+                    self._tell(LogFlaw.ALIAS, f"{name}: {here}, and its last logged move {there}")
+        withdrawn = self.log.withdrawn()
+        for (model, version, digest), found in sorted(self.view.withdrawals.items()):
+            if digest not in withdrawn and digest in self.logged:
+                message = f"{model}:{version} was withdrawn, and the index does not say so"
+                self._tell(LogFlaw.WITHDRAWAL, message, found.index)
 
     def _tell(self, kind: str, message: str, position: int | None = None, *, is_remark: bool = False) -> None:
         self.problems += not is_remark

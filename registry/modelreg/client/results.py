@@ -77,8 +77,9 @@ class LogProven:
 class LogLine:
     """One entry of the log, as ``log show`` tells it.
 
-    ``model`` and ``version`` are those of the index, where it lists the statement.  ``signers`` are ids of the keys
-    whose signatures were checked when it was logged; ``checkpoint`` is the size of the first one that covers it.
+    ``model`` and ``version`` are those of the index, where it lists the statement; of a move also the ``alias``, whose
+    ``version`` is ``None`` where it was deleted.  ``signers`` are ids of the keys whose signatures were checked when it
+    was logged; ``checkpoint`` is the size of the first one that covers it.
     """
 
     position: int
@@ -88,6 +89,7 @@ class LogLine:
     model: str | None = None
     version: int | None = None
     checkpoint: int | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

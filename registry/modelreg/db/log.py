@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
-from modelreg.db.schema import log_checkpoints, log_leaves, log_nodes, models, versions
+from modelreg.db.schema import aliases, log_checkpoints, log_leaves, log_nodes, models, versions
 from modelreg.db.statements import StatementTable
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.trust.leaf import LeafKind, LogLeaf
@@ -60,11 +60,22 @@ class LoggedVersion:
     position: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AliasRow:
+    """An alias as the index has it."""
+
+    model: str
+    alias: str
+    version: int
+    digest: str
+
+
 class LogTables:
     """The log as one transaction sees it."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self.statements = StatementTable(connection)
 
     # --- appending ----------------------------------------------------------------------------------------------------
 
@@ -176,7 +187,7 @@ class LogTables:
         while start < end:
             page = list(self.leaves(start, min(end, start + PAGE_LEAVES)))
             stated = [stated_digest(row.leaf) for row in page]
-            there = StatementTable(self._connection).get(filter(None, stated))
+            there = self.statements.get(filter(None, stated))
             for row, digest in zip(page, stated, strict=True):
                 yield Entry(row.leaf, there[digest].statement if digest in there else None)
             start += PAGE_LEAVES
@@ -224,6 +235,21 @@ class LogTables:
         query = sa.select(models.c.name, versions.c.version, versions.c.digest).join(models)
         rows = self._connection.execute(query.where(versions.c.digest.in_(tuple(digests))))
         return {row.digest: LoggedVersion(row.name, row.version, row.digest) for row in rows}
+
+    def aliases(self) -> tuple[AliasRow, ...]:
+        """Every alias of the index, and the version that it points at."""
+        query = sa.select(models.c.name, aliases.c.alias, versions.c.version, versions.c.digest)
+        joined = (
+            query.select_from(aliases)
+            .join(models, aliases.c.model_id == models.c.id)
+            .join(versions, aliases.c.version_id == versions.c.id)
+        )
+        return tuple(AliasRow(*row) for row in self._connection.execute(joined))
+
+    def withdrawn(self) -> frozenset[str]:
+        """The digests of the versions that the index says are withdrawn."""
+        query = sa.select(versions.c.digest).where(versions.c.withdrawn_at.is_not(None))
+        return frozenset(self._connection.execute(query).scalars())
 
     def versions(self) -> Iterator[LoggedVersion]:
         """Every version of the index with the first entry about it, or none, by name and number."""

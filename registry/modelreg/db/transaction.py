@@ -10,7 +10,6 @@ from modelreg.db.log import LogTables
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.rows import VersionRows, insert_rows, rows_of
 from modelreg.db.schema import aliases, bundles, condemned, leases, models, registry, versions, without_facets
-from modelreg.db.statements import StatementTable
 from modelreg.errors import CondemnedError, HistoryError, NotFoundError
 from modelreg.manifest import IndexedBundle, Manifest
 from modelreg.trust.leaf import LeafKind, LogLeaf
@@ -40,7 +39,7 @@ class Transaction:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self.log = LogTables(connection)
-        self.statements = StatementTable(connection)
+        self.statements = self.log.statements
 
     def log_manifest(self, digest: str, signers: Iterable[str] = ()) -> int | None:
         """Log a version with the keys whose signatures were checked now; ``None`` where an entry says so already."""

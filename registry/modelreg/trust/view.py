@@ -89,7 +89,7 @@ class LogView:
         Raises ``DocumentError`` for a statement that is not shown, is another than the one logged, or cannot be read:
         what it says could be what matters.
         """
-        growing = _Growing(self.origin, dict(self.pointers), dict(self.withdrawals), dict(self.split))
+        growing = GrowingView(self.origin, dict(self.pointers), dict(self.withdrawals), dict(self.split))
         frontier = self.frontier
         for entry in entries:
             growing.take(frontier.size, entry)
@@ -108,13 +108,16 @@ class LogView:
 
 
 @dataclass(slots=True)
-class _Growing:
+class GrowingView:
+    """A view that takes entry after entry, without their tree."""
+
     origin: str
-    pointers: dict[Alias, Said]
-    withdrawals: dict[Version, Said]
-    split: dict[Alias, int]
+    pointers: dict[Alias, Said] = field(default_factory=dict)
+    withdrawals: dict[Version, Said] = field(default_factory=dict)
+    split: dict[Alias, int] = field(default_factory=dict)
 
     def take(self, index: int, entry: Entry) -> None:
+        """Take the next entry; raises ``DocumentError`` as ``LogView.grown``."""
         digest = stated_digest(entry.leaf)
         if digest is None:
             return
