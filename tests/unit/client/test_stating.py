@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,34 @@ class _Refusing:
         raise SigningError("the token is locked")
 
 
-@pytest.fixture
-def moved(logged: Registry) -> Registry:
+def opened(home: Path, **flags: str) -> Registry:
+    given = {"home": str(home), "target": "none", **flags}
+    return Registry.open(settings=load_settings(given, environ={}, cwd=home.parent))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``production`` was at 2, put back to 1 and deleted; ``canary`` is at 2; ``churn:1`` is withdrawn."""
-    logged.alias("fraud:2", "production", reason="reviewed", signer=ADA)
-    logged.alias("fraud:1", "production", reason="alert 7")
-    logged.delete_alias("fraud", "production", reason="retired", signer=ADA)
-    logged.alias("fraud:2", "canary", signer=ADA)
-    logged.withdraw("churn:1", "wrong labels", signer=ADA)
-    return logged
+    folder = tmp_path_factory.mktemp("moved")
+    model = folder / "model.bin"
+    with opened(folder / "home") as registry:
+        for number, (name, signer) in enumerate((("fraud", None), ("fraud", ADA), ("churn", None))):
+            model.write_bytes(b"bytes of %d" % number)
+            registry.push(model, name=name, environment="none", signer=signer)
+        registry.alias("fraud:2", "production", reason="reviewed", signer=ADA)
+        registry.alias("fraud:1", "production", reason="alert 7")
+        registry.delete_alias("fraud", "production", reason="retired", signer=ADA)
+        registry.alias("fraud:2", "canary", signer=ADA)
+        registry.withdraw("churn:1", "wrong labels", signer=ADA)
+    return folder / "home"
+
+
+@pytest.fixture
+def moved(home: Path, tmp_path: Path) -> Iterator[Registry]:
+    """A copy of it."""
+    shutil.copytree(home, tmp_path / "home")
+    with opened(tmp_path / "home") as registry:
+        yield registry
 
 
 def test_the_history_tells_who_moved_it_where_and_why(moved: Registry) -> None:
@@ -177,8 +197,7 @@ def rebuild(moved: Registry, tmp_path: Path) -> Callable[..., Rebuilt]:
 
 
 def rebuilt(moved: Registry, tmp_path: Path) -> Registry:
-    given = {"home": str(tmp_path / "rebuilt"), "storage_url": moved.settings.storage_url.value, "target": "none"}
-    return Registry.open(settings=load_settings(given, environ={}, cwd=tmp_path))
+    return opened(tmp_path / "rebuilt", storage_url=moved.settings.storage_url.value)
 
 
 def state(registry: Registry) -> list[tuple[object, ...]]:
@@ -245,8 +264,7 @@ def test_two_statements_of_one_number_are_decided_by_the_log(
 def test_an_import_states_what_it_changes(moved: Registry, tmp_path: Path) -> None:
     """Claim: aliases and withdrawals that came along are statements of the registry that took them in."""
     moved.export(["fraud:1", "fraud:2", "churn:1"], tmp_path / "x.tar", withdrawn=True)
-    given = {"home": str(tmp_path / "other"), "target": "none"}
-    with Registry.open(settings=load_settings(given, environ={}, cwd=tmp_path)) as other:
+    with opened(tmp_path / "other") as other:
         for _ in range(2):
             other.import_archive(tmp_path / "x.tar", aliases=True)
         (move,) = other.alias_history("fraud", "canary")
