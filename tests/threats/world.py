@@ -199,15 +199,20 @@ class World:
 
     # --- clients ------------------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def client(self, name: str) -> Iterator[tuple[Registry, dict[str, Any]]]:
+        """The registry as ``name`` of ``CLIENTS`` sees it, with the checks of its pulls."""
+        settings = self._settings(name)
+        if name != "fresh":
+            settings = self._settings(name, trust_store=str(self.trust_store))
+        with _at_home(settings.home.value), Registry.open(settings=settings) as registry:
+            yield registry, {"lock": self.lock} if name == "locked" else {}
+
     def pull(self, client: str, reference: str = PRODUCTION) -> Outcome:
         """What ``client`` gets; see ``CLIENTS``."""
-        settings = self._settings(client)
-        if client != "fresh":
-            settings = self._settings(client, trust_store=str(self.trust_store))
         self.pulls += 1
-        out = settings.home.value / f"out-{self.pulls}"
-        checks: Any = {"lock": self.lock} if client == "locked" else {}
-        with _at_home(settings.home.value), Registry.open(settings=settings) as registry:
+        with self.client(client) as (registry, checks):
+            out = registry.settings.home.value / f"out-{self.pulls}"
             try:
                 pulled = registry.pull(reference, out, **checks)
             except RefusedError as error:

@@ -1,0 +1,231 @@
+"""Where an alias points by the log that a trust store names: what each mode makes of what is not shown, signed or covered."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.threats.world import ADA, MALLORY, OLD, World
+
+from modelreg import DocumentError, Finding, RefusedError
+from modelreg.client.memory import Memory, Seen
+from modelreg.client.pointing import read_view
+from modelreg.findings import Severity
+from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
+from modelreg.trust.note import VerifierKey
+from modelreg.trust.statements import Pointer
+from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    with contextlib.closing(World(folder, f"sqlite:///{folder}/registry.db", f"file://{folder}/store")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(filled: World) -> World:
+    """``fraud@production`` is the second version, by a move that ada signed; the trust store enforces and names the log."""
+    filled.reset()
+    return filled
+
+
+def told(world: World, mode: Enforcement = Enforcement.ENFORCE, reference: str = "fraud@production") -> list[Finding]:
+    """What a client finds of aliases and withdrawals."""
+    world.trust(dataclasses.replace(world.document, version=world.document.version + 1, mode=mode))
+    with world.client("enforce") as (registry, _):
+        try:
+            found = registry.pull(reference, registry.settings.home.value / "out", dry_run=True).verdict
+        except RefusedError as error:
+            found = error.verdict
+    return [one for one in found.findings if one.rule in ("MR208", "MR212", "MR501")]
+
+
+def test_a_signed_and_covered_move_says_nothing(world: World) -> None:
+    """Claim: nothing is found of an alias that is where its last move leads, nor of a version that is asked by number."""
+    world.point("fraud:1")
+    world.point("fraud:2")
+    assert told(world) == []
+    world.rewind_to(1)
+    assert told(world, reference="fraud:1") == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "severity"),
+    [(Enforcement.ENFORCE, Severity.REFUSE), (Enforcement.WARN, Severity.WARN)],
+    ids=["enforce", "warn"],
+)
+def test_a_move_that_nobody_signed_is_graded_by_the_mode(world: World, mode: Enforcement, severity: Severity) -> None:
+    """Claim: it refuses where the trust store is enforced and warns where it warns; stated again with a key it is well."""
+    world.point("fraud:1", signer=None)
+    (found,) = told(world, mode)
+    assert (found.rule, found.severity, "signed by nobody" in found.message) == ("MR212", severity, True)
+    assert "modelreg alias fraud:1 production --sign" in (found.fix or "")
+    world.point("fraud:1")
+    assert told(world, mode) == []
+
+
+def test_a_trust_store_that_is_off_asks_nothing_of_the_log(world: World) -> None:
+    """Claim: with the mode off neither an unsigned move nor one in the rows alone is told."""
+    world.point("fraud:1", signer=None)
+    world.rewind_to(2)
+    assert told(world, Enforcement.OFF) == []
+
+
+def test_a_strangers_move_does_not_count(world: World) -> None:
+    """Claim: a good signature by a key that the trust store does not know is as none, and the key is named."""
+    world.point("fraud:1", signer=MALLORY)
+    (found,) = told(world)
+    assert (found.rule, MALLORY.public.id[:KEY_ID_SHOWN] in found.message) == ("MR212", True)
+
+
+def test_a_move_that_is_not_covered_yet_is_told_as_such(world: World) -> None:
+    """Claim: who moves without the log's key is told to have it covered; after that the move counts."""
+    world.attacker.alias("fraud:1", "production", signer=ADA)
+    (found,) = told(world)
+    assert "no signed checkpoint covers the move" in found.message
+    assert "modelreg log checkpoint" in (found.fix or "")
+    world.publisher.log_checkpoint()
+    assert told(world) == []
+
+
+def test_an_alias_of_before_statements_is_to_be_stated(world: World) -> None:
+    """Claim: an alias that no statement ever spoke of is refused with the command that states it."""
+    world.sql("UPDATE aliases SET alias = 'old'")
+    (found,) = told(world, reference="fraud@old")
+    assert "covers a move of fraud@old" in found.message
+    assert found.fix == "state it: modelreg alias fraud:2 old"
+
+
+def test_a_deleted_alias_stays_deleted(world: World) -> None:
+    """Claim: a row that brings back what was deleted is refused."""
+    world.publisher.delete_alias("fraud", "production", signer=ADA)
+    world.rewind_to(2)
+    (found,) = told(world)
+    assert ("was deleted" in found.message, found.severity) == (True, Severity.REFUSE)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule", "why"),
+    [
+        ("DELETE FROM statements", "MR208", "not shown"),
+        ("UPDATE statements SET statement = x'7b7d'", "MR208", "another is shown"),
+        ("UPDATE statements SET envelope = NULL, envelope_sha256 = NULL", "MR212", "no signature is shown"),
+        ("UPDATE statements SET envelope = x'7b7d'", "MR212", "cannot be read"),
+    ],
+    ids=["statement gone", "statement changed", "signature gone", "signature damaged"],
+)
+def test_what_is_hidden_of_a_move_refuses(world: World, line: str, rule: str, why: str) -> None:
+    """Claim: whoever takes away or changes statement or signature gets no client to take the version."""
+    world.sql(line)
+    (found,) = told(world)
+    assert (found.rule, found.severity, why in found.message) == (rule, Severity.REFUSE, True)
+
+
+def test_a_signature_of_elsewhere_is_none_on_a_move(world: World) -> None:
+    """Claim: a genuine envelope over another move does not sign this one."""
+    world.point("fraud:1", signer=None)
+    world.sql(
+        "UPDATE statements SET (envelope, envelope_sha256) = "
+        "(SELECT envelope, envelope_sha256 FROM statements WHERE sequence = 1) WHERE sequence = 2"
+    )
+    assert [one.rule for one in told(world)] == ["MR212"]
+
+
+def test_a_withdrawal_that_is_in_the_rows_is_told_once(world: World) -> None:
+    """Claim: row and log say the same, and one finding does; hidden in the rows the log still tells it, with its reason."""
+    world.publisher.withdraw("fraud:2", "wrong labels", signer=ADA)
+    (found,) = told(world)
+    assert (found.rule, "hides" in found.message) == ("MR501", False)
+    world.sql("UPDATE versions SET withdrawn_at = NULL, withdrawn_reason = NULL")
+    (found,) = told(world, Enforcement.WARN, "fraud:2")
+    assert found.severity is Severity.REFUSE
+    assert all(part in found.message for part in ("wrong labels", "hides", "entry 4"))
+
+
+def head(world: World) -> Checkpoint:
+    with world.publisher._index.reading_log() as log:
+        newest = log.newest_checkpoint()
+    assert newest is not None
+    return open_checkpoint(newest.note, [VerifierKey.parse(world.publisher.log_key())]).checkpoint
+
+
+def place(view: Any) -> int:
+    said = view.pointers["fraud", "production"].statement
+    assert isinstance(said, Pointer)
+    return said.target.version
+
+
+def test_a_view_is_kept_and_read_on(world: World, tmp_path: Path) -> None:
+    """Claim: the second reading asks only for what is new."""
+    memory, asked = Memory(tmp_path / "logs"), []
+    read_view(world.publisher._index, head(world), memory)
+    world.point("fraud:1")
+    entries = type(world.publisher._index).reading_log
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        @contextlib.contextmanager
+        def reading(index: Any) -> Iterator[Any]:
+            with entries(index) as log:
+                whole = log.entries
+
+                def spying(start: int, end: int) -> Any:
+                    asked.append((start, end))
+                    return whole(start, end)
+
+                patch.setattr(log, "entries", spying)
+                yield log
+
+        patch.setattr(type(world.publisher._index), "reading_log", reading)
+        assert place(read_view(world.publisher._index, head(world), memory)) == 1
+    assert asked == [(4, 5)]
+
+
+@pytest.mark.parametrize("kept", ["damaged", "of a larger log", "of other entries", "unwritable"])
+def test_a_kept_view_decides_nothing(world: World, tmp_path: Path, kept: str) -> None:
+    """Claim: a kept view that is damaged, ahead of the log, of another history or cannot be kept is made again."""
+    memory = Memory(tmp_path / "logs")
+    right = read_view(world.publisher._index, head(world), memory)
+    path = memory.view_path(right.origin)
+    if kept == "damaged":
+        path.write_bytes(path.read_bytes()[:-9])
+    elif kept == "unwritable":
+        path.unlink()
+        path.mkdir()
+    else:
+        before = world.snapshot()
+        world.point("fraud:1") if kept == "of a larger log" else world.push("churn", OLD)
+        memory.keep_view(read_view(world.publisher._index, head(world), Memory(tmp_path / "other")))
+        world.restore(before)
+        if kept == "of other entries":
+            world.point("fraud:2")
+            world.point("fraud:2")
+    assert place(read_view(world.publisher._index, head(world), memory)) == 2
+
+
+def test_entries_that_do_not_lead_to_the_signed_root_are_refused(world: World, tmp_path: Path) -> None:
+    """Claim: rows that leave a move out are no log, however they look."""
+    signed = head(world)
+    world.sql("DELETE FROM log_leaves WHERE position = 3")
+    with pytest.raises(DocumentError, match="not those of the signed root"):
+        read_view(world.publisher._index, signed, Memory(tmp_path / "logs"))
+
+
+def test_forgetting_a_log_forgets_the_view(world: World, tmp_path: Path) -> None:
+    """Claim: ``log forget`` leaves nothing of what was read."""
+    memory, registry = Memory(tmp_path / "logs"), world.publisher
+    read_view(registry._index, head(world), memory)
+    with registry._index.reading_log() as log:
+        newest = log.newest_checkpoint()
+    assert newest is not None
+    memory.remember("address", Seen.of(newest.note))
+    memory.forget("address")
+    assert list((tmp_path / "logs").glob("*.json")) == []
