@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from modelreg.client.signers import certified, export_public, open_signer
     from modelreg.client.trust_file import TrustFile
     from modelreg.client.trust_pair import Awaited, SavedTrust, TrustDraft
-    from modelreg.comparison import Change, Distance, LayerChange, ModelDifference, Relation, Side, TensorChange
+    from modelreg.comparison import Change, LayerChange, ModelDifference, Relation, Side, TensorChange
     from modelreg.config import Setting, Settings, load_place, load_settings
     from modelreg.config.values import is_key_elsewhere
     from modelreg.db.migrate import SchemaStatus
@@ -84,7 +84,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from modelreg.facets import VersionFilter, parse_filter
-    from modelreg.facts import Container, Facts
+    from modelreg.facts import Container, Distance, Facts
     from modelreg.findings import Decision, Finding, Kind, Severity, Verdict
     from modelreg.inspect import Inspector, inspect_path
     from modelreg.loading import Registry
@@ -157,7 +157,6 @@ _HOMES = {
     "modelreg.client.trust_pair": ("Awaited", "SavedTrust", "TrustDraft"),
     "modelreg.comparison": (
         "Change",
-        "Distance",
         "LayerChange",
         "ModelDifference",
         "Relation",
@@ -189,7 +188,7 @@ _HOMES = {
         "UsageError",
     ),
     "modelreg.facets": ("VersionFilter", "parse_filter"),
-    "modelreg.facts": ("Container", "Facts"),
+    "modelreg.facts": ("Container", "Distance", "Facts"),
     "modelreg.findings": ("Decision", "Finding", "Kind", "Severity", "Verdict"),
     "modelreg.inspect": ("Inspector", "inspect_path"),
     "modelreg.loading": ("Registry",),

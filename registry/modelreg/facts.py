@@ -303,3 +303,21 @@ class Facts:
             if tensor.file == file
             and any(extent.offset < end and offset < extent.offset + extent.size_bytes for extent in tensor.extents)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far apart the values of two tensors of one shape and type are.
+
+    ``worst`` is the greatest absolute difference of two finite values, ``left`` and ``right`` those values, ``at``
+    their index; all as texts of nine significant digits, because our documents hold no floats.  ``changed`` counts the
+    values that differ, ``nonfinite`` those of them of which either is NaN or infinite.
+    """
+
+    worst: str | None
+    at: tuple[int, ...] | None
+    left: str | None
+    right: str | None
+    changed: int
+    total: int
+    nonfinite: int = 0

@@ -22,7 +22,6 @@ from typing import Any, Unpack
 
 from modelreg.client.checks import Checks, accepted
 from modelreg.client.registry import Registry as _Registry
-from modelreg.client.replay import require_keras
 from modelreg.errors import LoadError
 from modelreg.facts import Container, Facts
 from modelreg.rules import Purpose
@@ -51,6 +50,8 @@ class Registry(_Registry):
 
         Raises ``RefusedError`` before Keras is imported, ``LoadError`` when Keras is missing or fails all the same.
         """
+        from modelreg.client.replay import require_keras
+
         objects = dict(custom_objects or {})
         entry, judgement = self.judge(reference, Purpose.LOAD, safe_mode=safe_mode, **checks)
         if judgement.manifest and checks.get("provides") is None:

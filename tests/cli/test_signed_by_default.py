@@ -140,14 +140,25 @@ def test_a_key_that_came_meanwhile_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
     assert (key, is_new) == (real(keyring), False)
 
 
+def _loads(module: str, *arguments: str) -> bool:
+    """Whether the command line loads ``module`` on the way."""
+    program = (
+        "import sys; from modelreg_cli.app import main; status = main(sys.argv[2:]); "
+        "sys.exit(2 * status or sys.argv[1] in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, module, *arguments]
+    ended = subprocess.run(command, check=False, env=os.environ, capture_output=True).returncode
+    assert ended in (0, 1)
+    return ended == 1
+
+
 def test_listing_costs_no_cryptography(line: tuple[str, ...], run: Callable[..., Any]) -> None:
     """That pushes sign makes nothing else slower."""
     run(*line)
-    program = (
-        "import sys; from modelreg_cli.app import main; status = main(['list']); "
-        "sys.exit(status or 'cryptography' in sys.modules)"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", program], check=False, env=os.environ, capture_output=True).returncode
-        == 0
-    )
+    assert not _loads("cryptography", "list")
+
+
+def test_a_push_without_certificates_loads_no_x509(line: tuple[str, ...]) -> None:
+    """Claim: signing by a bare key costs what that needs; X.509 alone is a third of the cryptography package."""
+    assert _loads("cryptography", *line)
+    assert not _loads("cryptography.x509", *line)

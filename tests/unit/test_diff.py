@@ -12,7 +12,6 @@ import pytest
 
 from modelreg.comparison import (
     Change,
-    Distance,
     LayerChange,
     ModelDifference,
     Relation,
@@ -28,6 +27,7 @@ from modelreg.facts import (
     CustomObject,
     Defect,
     DefectKind,
+    Distance,
     Facts,
     Hazard,
     HazardKind,

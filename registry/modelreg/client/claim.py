@@ -44,10 +44,19 @@ def holder(user: str, what: str) -> str:
 class Claim:
     """The blobs that one push publishes or relies on, from before it does to its commit.
 
-    ``what`` is the work, ``push`` or another that makes blobs references, in the words of the command line.
+    ``what`` is the work, ``push`` or another that makes blobs references, in the words of the command line; ``blobs``
+    are those that are known before it begins, protected on entering as by ``protect``.
     """
 
-    def __init__(self, index: Index, leases: Leases, store: Store, user: str, what: str = "push") -> None:
+    def __init__(
+        self,
+        index: Index,
+        leases: Leases,
+        store: Store,
+        user: str,
+        what: str = "push",
+        blobs: Collection[str] = (),
+    ) -> None:
         self._index = index
         self._leases = leases
         self._store = store
@@ -55,20 +64,26 @@ class Claim:
         self._what = what
         self._stack = contextlib.ExitStack()
         self._lease: Lease | None = None
-        self._blobs: set[str] = set()
+        self._blobs = set(blobs)
         self._doubtful: set[str] = set()
 
     def __enter__(self) -> Claim:
-        self._take()
+        try:
+            self._take()
+        except BaseException:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _take(self) -> Lease:
+    def _take(self) -> None:
+        """Take a lease that names all blobs so far; waits while a sweep is deleting one of them."""
         self._stack.close()
-        self._lease = self._stack.enter_context(self._leases.take(holder(self._user, self._what), utc_now()))
-        return self._lease
+        lease = self._leases.take(holder(self._user, self._what), utc_now(), self._blobs)
+        self._lease = self._stack.enter_context(lease)
+        self._wait_for_sweeps(self._blobs, self._lease.condemned_before)
 
     @property
     def lease(self) -> Lease:
@@ -87,12 +102,9 @@ class Claim:
         """
         self._blobs |= set(blobs)
         try:
-            self._protect(blobs)
+            self._wait_for_sweeps(blobs, self.lease.protect(blobs))
         except ConnectionLostError as lost:
             self._renew(lost)
-
-    def _protect(self, blobs: Collection[str]) -> None:
-        self._wait_for_sweeps(blobs, self.lease.protect(blobs))
 
     def _wait_for_sweeps(self, blobs: Collection[str], condemned: Collection[str]) -> None:
         deadline = time.monotonic() + SWEEP_WAIT_S
@@ -138,7 +150,6 @@ class Claim:
         """Take a new lease for the same blobs; those that were published may have been swept since."""
         self._index.after(lost, lambda _: None)
         self._take()
-        self._protect(self._blobs)
         self._doubtful |= self._blobs
 
     def publish(self, staged: Iterable[StagedBlob], progress: Progress | None = None) -> None:

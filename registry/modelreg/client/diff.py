@@ -18,10 +18,10 @@ from modelreg.client.checks import accepted_bytes
 from modelreg.client.fetch import fetch_files
 from modelreg.client.folder import is_pulled_folder, read_kept_manifest
 from modelreg.client.push import writer_environment
-from modelreg.comparison import Distance, ModelDifference, Pair, Side, Subject, compare, match_tensors
+from modelreg.comparison import ModelDifference, Pair, Side, Subject, compare, match_tensors
 from modelreg.digest.streams import Descriptor, Progress, SizeChangedError, ingest
 from modelreg.errors import ConflictError, DocumentError, InspectionError
-from modelreg.facts import Facts
+from modelreg.facts import Distance, Facts
 from modelreg.findings import Verdict
 from modelreg.inspect import Inspector
 from modelreg.inspect.pairs import StoredPair, StoredTensor

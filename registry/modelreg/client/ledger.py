@@ -63,39 +63,36 @@ class Covering:
 
         Raises ``ConflictError`` where another key signed before, ``DatabaseError`` for damaged tables.
         """
-        while (record := self._next()) is not None:
-            self._keep(record)
-        with self.index.reading_log() as log:
-            newest = log.newest_checkpoint()
-        return None if newest is None else head_of(newest)
+        while True:
+            with self.index.reading_log() as log:
+                newest, size = log.newest_checkpoint(), log.agreed_size()
+                start = newest.size if newest else 0
+                if start == size:
+                    return None if newest is None else head_of(newest)
+                end = min(size, start + LEAVES_MAX)  # of a long backlog the first part
+                leaves, root = self._grown(log, newest, end)
+            note = Checkpoint(self.signer.name, end, root).sign(self.signer).to_bytes()
+            previous = newest.record_sha256 if newest else None
+            kept = self._keep(LogRecord.make(self.signer.name, start, leaves, note, previous))
+            if kept is not None and end == size:
+                return head_of(kept)
 
-    def _next(self) -> LogRecord | None:
-        """The record of what no checkpoint covers, of a long backlog the first part; ``None`` where all is covered."""
-        with self.index.reading_log() as log:
-            newest, size = log.newest_checkpoint(), log.agreed_size()
-            start = newest.size if newest else 0
-            if start == size:
-                return None
-            end = min(size, start + LEAVES_MAX)
-            leaves, root = self._grown(log, newest, end)
-        note = Checkpoint(self.signer.name, end, root).sign(self.signer).to_bytes()
-        return LogRecord.make(self.signer.name, start, leaves, note, newest.record_sha256 if newest else None)
-
-    def _keep(self, record: LogRecord) -> None:
-        """Put the record into the store, and its checkpoint beside it, unless somebody covered the same meanwhile."""
+    def _keep(self, record: LogRecord) -> CheckpointRow | None:
+        """Put the record into the store, and its checkpoint beside it; ``None`` if somebody covered that meanwhile."""
         data = record.to_bytes()
         row = CheckpointRow(record.end, record.note_bytes, sha256_hex(data))
 
-        def write(transaction: Transaction) -> None:
+        def write(transaction: Transaction) -> CheckpointRow | None:
             transaction.log.lock()
             newest = transaction.log.newest_checkpoint()
-            if (newest.record_sha256 if newest else None) == record.previous:
-                transaction.log.add_checkpoint(row)
+            if (newest.record_sha256 if newest else None) != record.previous:
+                return None
+            transaction.log.add_checkpoint(row)
+            return row
 
-        with Claim(self.index, self.leases, self.store, self.user, "log checkpoint") as claimed:
-            claimed.protect({row.record_sha256})
+        with Claim(self.index, self.leases, self.store, self.user, "log checkpoint", {row.record_sha256}) as claimed:
             claimed.published(self.store.put(data, owner=claimed.owner))
-            claimed.commit(write, lambda _: None)  # a row that is there is not written again
+            return claimed.commit(write, lambda _: None)  # a row that is there is not written again
 
     def _grown(self, log: LogTables, newest: CheckpointRow | None, end: int) -> tuple[list[bytes], bytes]:
         """The entries since the ``newest`` checkpoint up to ``end``, and the root with them.

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelreg.artifact import SourceFile, open_artifact
 from modelreg.client.claim import Claim, utc_now
-from modelreg.client.golden import GoldenRequest, MadeGolden, make_golden
 from modelreg.client.results import Pushed
 from modelreg.client.several import each_blob
 from modelreg.client.stating import Speaker, Stating
@@ -42,6 +41,8 @@ from modelreg.rules import Policy, judge
 from modelreg.store.base import StagedBlob, Store
 
 if TYPE_CHECKING:
+    from modelreg.client.golden import GoldenRequest, MadeGolden
+    from modelreg.client.signing import MadeBundle
     from modelreg.trust.signer import Signer
 
 CURRENT = "current"
@@ -157,6 +158,8 @@ def _golden(
 ) -> MadeGolden | None:
     if request.golden is None:
         return None
+    from modelreg.client.golden import make_golden
+
     return make_golden(request.golden, files, descriptors, facts, request.policy)
 
 
@@ -193,6 +196,7 @@ class _Commit:
         self._content = content
         self._entries = content.entries()
         self._environment = _push_environment(request, content.facts)
+        self._bundles = _bundles_by(request.signer)
         self._last: tuple[Manifest, str] | None = None
         self.found_there = False
 
@@ -232,11 +236,9 @@ class _Commit:
 
     def _sign(self, transaction: Transaction, manifest: Manifest, data: bytes) -> None:
         """Sign in the transaction that makes the version visible, since its number is known only there."""
-        if self._request.signer is None:
+        if self._bundles is None:
             return
-        from modelreg.client.signing import make_bundles
-
-        made = make_bundles(manifest, data, self._request.signer)
+        made = self._bundles(manifest, data)
         for bundle in made:
             transaction.require_not_condemned(bundle.indexed.sha256)
             self._store.put(bundle.data, owner=self._claim.owner)
@@ -290,6 +292,15 @@ class _Commit:
             tool=self._request.tool,
             golden=content.golden.golden if content.golden else None,
         )
+
+
+def _bundles_by(signer: Signer | None) -> Callable[[Manifest, bytes], tuple[MadeBundle, ...]] | None:
+    """What makes the bundles of ``signer``, loaded here, before a transaction for whose end others wait."""
+    if signer is None:
+        return None
+    from modelreg.client.signing import make_bundles
+
+    return lambda manifest, data: make_bundles(manifest, data, signer)
 
 
 def _push_environment(request: PushRequest, facts: Facts) -> Environment | None:

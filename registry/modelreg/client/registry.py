@@ -9,30 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from modelreg import __version__
-from modelreg.client.care import Checked, Healed
 from modelreg.client.checks import Checks, accepted, accepted_bytes, policy_of, refuse
-from modelreg.client.diff import StoredVersion, diff_models
 from modelreg.client.fetch import check_stored, fetch_files, write_side_folder
-from modelreg.client.folder import replay_staged
-from modelreg.client.fsck import check
-from modelreg.client.golden import GoldenRequest, fetch_golden
-from modelreg.client.heal import heal, rehearse_healing
 from modelreg.client.marks import Marks
 from modelreg.client.placement import check_destination, place, resumable_folder, staging_folder
 from modelreg.client.push import PushRequest, default_name, push, rehearse
-from modelreg.client.replay import (
-    Replayed,
-    ReplayRequest,
-    replay_if_allowed,
-    require_golden,
-    require_replayable,
-    run_golden,
-)
 from modelreg.client.results import Pulled, Pushed, Swept, Verified, Version
 from modelreg.client.stores import open_store_of
-from modelreg.client.sweep import preview, require_no_manifest, sweep
 from modelreg.client.travel import Travel
-from modelreg.comparison import ModelDifference
 from modelreg.config import Settings, load_settings
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index, no_model
@@ -43,12 +27,16 @@ from modelreg.facets import VersionFilter
 from modelreg.inspect import Inspector
 from modelreg.manifest import GOLDEN_PATH, IndexEntry, Manifest, check_metadata
 from modelreg.refs import parse_alias, parse_name, parse_place
-from modelreg.replay import private_folder
 from modelreg.rules import Purpose
 from modelreg.store.base import Store
 from modelreg.verify import Judgement
 
 if TYPE_CHECKING:
+    from modelreg.client.care import Checked, Healed
+    from modelreg.client.diff import StoredVersion
+    from modelreg.client.golden import GoldenRequest
+    from modelreg.client.replay import Replayed, ReplayRequest
+    from modelreg.comparison import ModelDifference
     from modelreg.db.session import Session
     from modelreg.trust.signer import Signer
 
@@ -160,7 +148,7 @@ class Registry(Marks, Travel):
             metadata=metadata,
             environment="current" if environment == "current" else resolve_target(environment),
             tool=TOOL,
-            golden=GoldenRequest(golden) if isinstance(golden, int) else golden,
+            golden=_golden_request(golden),
             inspector=inspector,
             once=once,
             signer=signer,
@@ -197,6 +185,9 @@ class Registry(Marks, Travel):
         folder = Path(destination) if destination is not None else Path(entry.model.rsplit("/", 1)[-1])
         check_destination(folder, force=force)
         if replay is not None:
+            from modelreg.client.folder import replay_staged
+            from modelreg.client.replay import require_golden
+
             require_golden(manifest)
         run, verdict = None, judgement.verdict
         if not dry_run:
@@ -232,6 +223,8 @@ class Registry(Marks, Travel):
         self, judgement: Judgement, folder: Path, *, full: bool = False, progress: Progress | None = None
     ) -> Manifest:
         """The same as ``fetch``, with the folder beside the model that keeps manifest and golden predictions."""
+        from modelreg.client.golden import fetch_golden
+
         manifest = self.fetch(judgement, folder, full=full, progress=progress)
         golden, findings = fetch_golden(self.store, manifest)
         accepted_bytes(judgement.verdict, findings, f"{manifest.model}:{manifest.version} was not pulled")
@@ -270,6 +263,9 @@ class Registry(Marks, Travel):
         verdict = accepted_bytes(judgement.verdict, findings, f"{name} is refused")
         run = None
         if replay is not None:
+            from modelreg.client.replay import replay_if_allowed, require_golden
+            from modelreg.replay import private_folder
+
             require_golden(manifest)
             policy = policy_of(self.settings, Purpose.PULL, **checks)
             with private_folder("replay") as folder:
@@ -296,6 +292,9 @@ class Registry(Marks, Travel):
         ``RefusedError`` for a model that may not run (``allow=["MR301"]`` for one with bytecode), ``LoadError`` for
         an interpreter that has no Keras.
         """
+        from modelreg.client.replay import Replayed, ReplayRequest, require_replayable, run_golden
+        from modelreg.replay import private_folder
+
         checks.setdefault("target", "none")
         entry, judgement = self.judge(reference, Purpose.PULL, **checks)
         manifest = accepted(judgement, f"{entry.model}:{entry.version} was not replayed")
@@ -346,10 +345,14 @@ class Registry(Marks, Travel):
         fetched.  Nothing is judged; raises ``RefusedError`` for a manifest or fetched bytes that are not what was
         pushed.
         """
+        from modelreg.client.diff import diff_models
+
         ours, theirs = (side if isinstance(side, Path) else self._stored(side) for side in (left, right))
         return diff_models(ours, theirs, values=values, progress=progress)
 
     def _stored(self, reference: str) -> StoredVersion:
+        from modelreg.client.diff import StoredVersion
+
         version = self.show(reference, target="none")
         return StoredVersion(version.reference, version.entry.digest, version.manifest, self.store)
 
@@ -359,6 +362,8 @@ class Registry(Marks, Travel):
         Raises ``ConflictError`` for a database that lists nothing beside a store that holds manifests, unless
         ``even_if_empty`` says that they are to go.
         """
+        from modelreg.client.sweep import preview, require_no_manifest, sweep
+
         if not even_if_empty and self._index.is_empty():
             require_no_manifest(self.store)
         if dry_run:
@@ -367,13 +372,25 @@ class Registry(Marks, Travel):
 
     def fsck(self, *, share: float = 0.0, progress: Progress | None = None) -> Checked:
         """Compare rows, manifests and blobs with each other, and read ``share`` (0 to 1) of the blobs to the end."""
+        from modelreg.client.fsck import check
+
         return check(self.store, self._index, self._leases, share=share, progress=progress)
 
     def heal(
         self, checked: Checked, places: Iterable[str] = (), *, dry_run: bool = False, progress: Progress | None = None
     ) -> Healed:
         """Mend what ``fsck`` found: rows from their manifests, blobs from stores and pulled folders at ``places``."""
+        from modelreg.client.heal import heal, rehearse_healing
+
         if dry_run:
             return rehearse_healing(checked, self._index, places)
         user = self.settings.user.value
         return heal(checked, self.store, self._index, self._leases, user, places, progress=progress)
+
+
+def _golden_request(golden: int | GoldenRequest | None) -> GoldenRequest | None:
+    if not isinstance(golden, int):
+        return golden
+    from modelreg.client.golden import GoldenRequest
+
+    return GoldenRequest(golden)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from modelreg.client.checks import evidence_of, policy_of, refuse
 from modelreg.client.log import Log
-from modelreg.client.mirroring import mirror, wanted_names
-from modelreg.client.moving import Receiver, Reception, inspector_on_demand
-from modelreg.client.packing import ArchiveSource, Nowhere, Packing, StreamWriter, archive_file, check_archive_path
-from modelreg.client.reindex import reindex
 from modelreg.client.results import Exported, Moved, Reindexed
 from modelreg.client.stating import Speaker
 from modelreg.digest.streams import Progress
@@ -22,6 +18,9 @@ from modelreg.masking import masked
 from modelreg.refs import parse_reference
 from modelreg.rules import RULES, Mode, Policy, Purpose
 from modelreg.verify import verify
+
+if TYPE_CHECKING:
+    from modelreg.client.moving import Receiver
 
 
 class Travel(Log):
@@ -44,6 +43,8 @@ class Travel(Log):
         ``withdrawn`` says otherwise, for one that is withdrawn, which it stays where it is imported;
         ``ConflictError`` for a file that is there, unless ``force`` says to replace it.
         """
+        from modelreg.client.packing import Nowhere, Packing, StreamWriter, archive_file, check_archive_path
+
         named = [self._index.resolve(parse_reference(reference)) for reference in references]
         entries = tuple({entry.digest: entry for entry in named}.values())
         if not entries:
@@ -81,6 +82,9 @@ class Travel(Log):
         that pointed at the versions.  Run again after an interruption, it goes on.  Raises ``RefusedError`` for a file
         that is no whole archive.
         """
+        from modelreg.client.moving import inspector_on_demand
+        from modelreg.client.packing import ArchiveSource
+
         receiver = self._receiver("import", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
         signer_of_log = None if dry_run else self._log_signer()
         with ArchiveSource(Path(path)) as source, inspector_on_demand() as inspector:
@@ -105,6 +109,8 @@ class Travel(Log):
         the answer, and the others go on.  Run again, it goes on.  Both registries are asked by four threads, each of
         which holds two connections: one that was opened with ``pool_size`` needs eight.
         """
+        from modelreg.client.mirroring import mirror, wanted_names
+
         receiver = destination._receiver("mirror", aliases=aliases, allow=allow, dry_run=dry_run, progress=progress)
         names = wanted_names(self._index.names(), filters)
         signer_of_log = None if dry_run else destination._log_signer()
@@ -115,6 +121,8 @@ class Travel(Log):
     def _receiver(
         self, what: str, *, aliases: bool, allow: Iterable[str], dry_run: bool, progress: Progress | None
     ) -> Receiver:
+        from modelreg.client.moving import Receiver, Reception
+
         how = Reception(
             policy=policy_of(self.settings, Purpose.PUSH, allow=allow),
             speaker=Speaker("" if dry_run else self._origin(), self.settings.user.value),
@@ -131,6 +139,8 @@ class Travel(Log):
 
     def reindex(self) -> Reindexed:
         """Index what those versions are found by, from their manifests; what cannot be read is told and left."""
+        from modelreg.client.reindex import reindex
+
         return reindex(self.store, self._index)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from modelreg.comparison.difference import (
     Change,
-    Distance,
     LayerChange,
     ModelDifference,
     Relation,
@@ -22,13 +21,12 @@ from modelreg.configuration import JsonValue, parse_configuration
 from modelreg.environment import Difference as FieldDifference
 from modelreg.environment import Environment, diff
 from modelreg.errors import DocumentError
-from modelreg.facts import Facts
+from modelreg.facts import Distance, Facts
 from modelreg.semantic import assets_of
 from modelreg.semantic.architecture import normal_model, training_arguments
 
 __all__ = [
     "Change",
-    "Distance",
     "LayerChange",
     "Matching",
     "ModelDifference",

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from modelreg.environment import Difference as FieldDifference
-from modelreg.facts import Tensor
+from modelreg.facts import Distance, Tensor
 from modelreg.records import Json, to_json
 
 
@@ -46,24 +46,6 @@ class Side:
     keras_version: str | None = None
     digest: str | None = None
     semantic_digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Distance:
-    """How far apart the values of two tensors of one shape and type are.
-
-    ``worst`` is the greatest absolute difference of two finite values, ``left`` and ``right`` those values, ``at``
-    their index; all as texts of nine significant digits, because our documents hold no floats.  ``changed`` counts the
-    values that differ, ``nonfinite`` those of them of which either is NaN or infinite.
-    """
-
-    worst: str | None
-    at: tuple[int, ...] | None
-    left: str | None
-    right: str | None
-    changed: int
-    total: int
-    nonfinite: int = 0
 
 
 @dataclass(frozen=True, slots=True)

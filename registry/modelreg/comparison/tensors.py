@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from modelreg.comparison.difference import Change, Distance, TensorChange, TensorSide
-from modelreg.facts import Facts, Tensor
+from modelreg.comparison.difference import Change, TensorChange, TensorSide
+from modelreg.facts import Distance, Facts, Tensor
 from modelreg.semantic import Place, is_training_state, places_of
 
 

@@ -62,12 +62,12 @@ class Leases:
         self._locks = locks_of(session)
 
     @contextlib.contextmanager
-    def take(self, holder: str, now: str) -> Iterator[Lease]:
-        """A new lease, given up at the end unless it was committed."""
+    def take(self, holder: str, now: str, blobs: Collection[str] = ()) -> Iterator[Lease]:
+        """A new lease that names ``blobs`` from the first, given up at the end unless it was committed."""
         lease_id = secrets.token_hex(16)
         with self._session.pinned() as session, self._locks.hold(session, lease_id):
-            session.run(lambda connection: _insert(connection, lease_id, holder, now))
-            lease = Lease(lease_id, session, self._locks)
+            condemned_before = session.run(lambda connection: _insert(connection, lease_id, holder, now, blobs))
+            lease = Lease(lease_id, session, self._locks, condemned_before)
             try:
                 yield lease
             finally:
@@ -85,8 +85,10 @@ class Leases:
 class Lease:
     """One living lease; every transaction of its holder is one of the connection that its lock belongs to."""
 
-    def __init__(self, lease_id: str, session: PinnedSession, locks: Locks) -> None:
+    def __init__(self, lease_id: str, session: PinnedSession, locks: Locks, condemned_before: frozenset[str]) -> None:
         self.id = lease_id
+        self.condemned_before = condemned_before
+        """Those of the blobs named from the first that a sweep was deleting then."""
         self._session = session
         self._locks = locks
         self._is_over = False
@@ -97,9 +99,7 @@ class Lease:
         def work(connection: sa.Connection) -> frozenset[str]:
             self._require(connection)
             known = connection.execute(_mine(sa.select(leased_blobs.c.sha256), self.id)).scalars()
-            rows = [{"lease_id": self.id, "sha256": sha256} for sha256 in sorted(set(blobs) - set(known))]
-            if rows:
-                connection.execute(leased_blobs.insert(), rows)
+            _name(connection, self.id, set(blobs) - set(known))
             return _condemned_of(connection, blobs)
 
         return self._session.run(work)
@@ -221,9 +221,17 @@ class Lease:
         self._session.run(work)
 
 
-def _insert(connection: sa.Connection, lease_id: str, holder: str, now: str) -> None:
+def _insert(connection: sa.Connection, lease_id: str, holder: str, now: str, blobs: Collection[str]) -> frozenset[str]:
     lock(connection, Lock.SWEEP, shared=True)
     connection.execute(leases.insert().values(id=lease_id, holder=holder[:512], begun_at=now))
+    _name(connection, lease_id, blobs)
+    return _condemned_of(connection, blobs) if blobs else frozenset()
+
+
+def _name(connection: sa.Connection, lease_id: str, blobs: Collection[str]) -> None:
+    rows = [{"lease_id": lease_id, "sha256": sha256} for sha256 in sorted(set(blobs))]
+    if rows:
+        connection.execute(leased_blobs.insert(), rows)
 
 
 def _lost() -> ConnectionLostError:

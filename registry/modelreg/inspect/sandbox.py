@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from modelreg.comparison import Distance
 from modelreg.errors import DocumentError, InspectionError
-from modelreg.facts import Facts
+from modelreg.facts import Distance, Facts
 from modelreg.inspect import limits
 from modelreg.inspect.limits import ChildLimits
 from modelreg.inspect.pairs import StoredPair

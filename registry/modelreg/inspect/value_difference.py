@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelreg.comparison import Distance
 from modelreg.digest.values import value_hasher
-from modelreg.facts import Extent
+from modelreg.facts import Distance, Extent
 from modelreg.inspect import limits
 from modelreg.inspect.pairs import StoredPair, StoredTensor
 from modelreg.inspect.progress import Progress

@@ -19,9 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from modelreg.comparison import Distance
 from modelreg.errors import DocumentError
-from modelreg.facts import Facts
+from modelreg.facts import Distance, Facts
 from modelreg.inspect.limits import ChildLimits
 from modelreg.inspect.pairs import StoredPair
 from modelreg.inspect.pieces import Rewriting

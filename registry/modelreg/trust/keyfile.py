@@ -25,8 +25,6 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from modelreg.errors import DocumentError, PassphraseError, SigningError, UsageError
 from modelreg.records import Json, canonical_json, from_json, parse_json, to_json
@@ -137,6 +135,8 @@ class KeyFile:
             return document
         if passphrase is None:
             raise PassphraseError(f"the key {self.public.id[:16]} is protected, and no passphrase was given")
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         secret = _derived(passphrase, _salt(document), _cost(document))
         try:
             der = AESGCM(secret).decrypt(_nonce(document), _ciphertext(document), _associated(document))
@@ -156,6 +156,8 @@ def protect(key: PrivateKey, passphrase: str, cost: Cost | None = None) -> bytes
 
     Raises ``UsageError`` for an empty or endless passphrase, ``SigningError`` where Argon2id cannot be computed.
     """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     cost = cost or Cost()
     salt, nonce = os.urandom(SALT_SIZE_BYTES), os.urandom(NONCE_SIZE_BYTES)
     kdf = _Kdf(_KDF, cost.memory_kib, cost.iterations, cost.lanes, to_base64(salt))
@@ -184,6 +186,8 @@ def _derived(passphrase: str, salt: bytes, cost: Cost) -> bytes:
         raise UsageError("the passphrase is no Unicode text", hint="is it UTF-8?") from None
     if not 1 <= len(secret) <= PASSPHRASE_SIZE_BYTES_MAX:
         raise UsageError(f"a passphrase has 1 to {PASSPHRASE_SIZE_BYTES_MAX:,} bytes, not {len(secret):,}")
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     try:
         function = Argon2id(
             salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib

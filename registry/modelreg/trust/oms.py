@@ -13,15 +13,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from modelreg.errors import DocumentError, UntrustedError
 from modelreg.records import Json, canonical_json, from_json, json_key, parse_json
 from modelreg.trust.base64_text import from_base64, to_base64
-from modelreg.trust.certificates import CHAIN_MAX, Certificate, verify_chain
 from modelreg.trust.dsse import ENVELOPE_SIZE_BYTES_MAX, IN_TOTO_TYPE, Envelope, EnvelopeDocument, Signature, pae
 from modelreg.trust.keys import Algorithm, PublicKey
 from modelreg.trust.oms_statement import Statement
 from modelreg.trust.signer import Signer, signed
+
+if TYPE_CHECKING:
+    from modelreg.trust.certificates import Certificate
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 BUNDLE_SIZE_BYTES_MAX = ENVELOPE_SIZE_BYTES_MAX
@@ -94,6 +97,8 @@ class Bundle:
         """Check the signature with the key of the bundle's own certificate, for which nobody vouches here."""
         if not self.chain:
             raise UntrustedError("the bundle was signed with a bare key")
+        from modelreg.trust.certificates import Certificate  # X.509 is dear to load, and few bundles have it
+
         key = Certificate.from_der(self.chain[0]).key
         if not self._is_by(key):
             raise UntrustedError(f"the key {key.id[:16]} of the bundle's certificate has not signed it")
@@ -109,6 +114,8 @@ class Bundle:
             raise UntrustedError(
                 "the bundle was signed with a bare key, and roots were given to verify it", hint="give the key"
             )
+        from modelreg.trust.certificates import verify_chain
+
         verify_chain(self.chain, roots, at)
         return self.verify_by_leaf()
 
@@ -138,8 +145,12 @@ def sign(statement: Statement, signer: Signer, *, chain: Iterable[bytes] = ()) -
             hint="modelreg key generate --algorithm ecdsa-p256",
         )
     certificates = tuple(chain)
-    if certificates and (leaf := Certificate.from_der(certificates[0]).key) != signer.public:
-        raise DocumentError(f"the first certificate is for the key {leaf.id[:16]}, not for {signer.public.id[:16]}")
+    if certificates:
+        from modelreg.trust.certificates import Certificate
+
+        leaf = Certificate.from_der(certificates[0]).key
+        if leaf != signer.public:
+            raise DocumentError(f"the first certificate is for the key {leaf.id[:16]}, not for {signer.public.id[:16]}")
     payload = statement.to_bytes()
     made = Signature("", signed(signer, pae(IN_TOTO_TYPE, payload)))
     return Bundle(Envelope(IN_TOTO_TYPE, payload, (made,)), None if certificates else signer.public.hint, certificates)
@@ -160,6 +171,8 @@ class _ChainDocument:
     certificates: tuple[_CertificateDocument, ...]
 
     def decoded(self) -> tuple[bytes, ...]:
+        from modelreg.trust.certificates import CHAIN_MAX
+
         if not 1 <= len(self.certificates) <= CHAIN_MAX:
             raise DocumentError(f"it has {len(self.certificates)} certificates: 1 to {CHAIN_MAX} are read")
         return tuple(from_base64(item.raw_bytes, "a certificate") for item in self.certificates)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from tests.care import flipped, overwrite
 from tests.logs import kinds, records, run_sql
 from tests.unit.trust.people import KEYS
@@ -58,6 +59,18 @@ def test_each_push_is_an_entry_under_a_signed_checkpoint(logged: Registry) -> No
     report = logged.log_audit(keys=[logged.log_key()])
     assert (report.problems, report.entries, report.covered, report.records, report.versions) == (0, 4, 4, 4, 3)
     assert report.checkpoints == (1, 2, 3, 4)
+
+
+def test_the_log_costs_a_push_two_commits(logged: Registry, push: Push) -> None:
+    """Claim: beside lease, blobs and version, one for the lease of the log's record and one for the checkpoint."""
+    begun = []
+    sa.event.listen(
+        logged._session._engine,
+        "before_cursor_execute",
+        lambda *told: begun.append(told[2]) if told[2].startswith("BEGIN") else None,
+    )
+    push(logged)
+    assert [word for word in begun if word != "BEGIN"] == ["BEGIN IMMEDIATE"] * 5
 
 
 def test_the_key_is_its_owners_alone(logged: Registry) -> None:

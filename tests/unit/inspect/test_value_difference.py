@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelreg.comparison import Distance
 from modelreg.digest.values import value_hasher
 from modelreg.errors import InspectionError
-from modelreg.facts import Extent
+from modelreg.facts import Distance, Extent
 from modelreg.inspect import Inspector, limits
 from modelreg.inspect.limits import ChildLimits
 from modelreg.inspect.pairs import StoredPair, StoredTensor

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelreg.errors import DocumentError, NotFoundError, SigningError, UsageError
 from modelreg.files import reason_of
-from modelreg.trust.certificates import CHAIN_MAX, PEM_SIZE_BYTES_MAX, Certificate
 from modelreg.trust.keys import PublicKey
 from modelreg.trust.oms import KINDS
 from modelreg.trust.signer import Signer
+
+if TYPE_CHECKING:
+    from modelreg.trust.certificates import Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class CertifiedSigner:
         Raises ``NotFoundError`` and ``DocumentError`` for the file, ``SigningError`` for another key's certificate and
         one that is not valid, ``UsageError`` for a key that no certificate of ours can be about.
         """
+        from modelreg.trust.certificates import CHAIN_MAX
+
         if signer.public.algorithm not in KINDS:
             raise UsageError(
                 f"certificates stand in OpenSSF Model Signing bundles, which know no {signer.public.algorithm} keys"
@@ -59,6 +64,8 @@ class CertifiedSigner:
 
 def read_certificates(path: Path) -> tuple[Certificate, ...]:
     """The certificates of the PEM file ``path``; raises ``NotFoundError``, ``UsageError`` and ``DocumentError``."""
+    from modelreg.trust.certificates import PEM_SIZE_BYTES_MAX, Certificate
+
     try:
         with path.open("rb") as file:
             data = file.read(PEM_SIZE_BYTES_MAX + 1)
