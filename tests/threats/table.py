@@ -184,6 +184,11 @@ def revoked_key(world: World) -> None:
 
 def fork(world: World) -> None:
     """Whoever runs the log, and has ada's key, shows another history."""
+    with world.at_home_of("attacker"):
+        _forked(world)
+
+
+def _forked(world: World) -> None:
     for table in ("log_checkpoints", "log_nodes", "log_leaves", "statements"):
         world.sql(f"DELETE FROM {table}")
     world.replace_second_version(ADA)
@@ -321,11 +326,11 @@ ATTACKS = (
         honest_restore,
         {
             "fresh": "takes an old model, warned (MR201, MR203)",
-            "enforce": "takes an old model",
+            "enforce": "refused, exit 16 (MR208, MR212)",
             "returning": "refused, exit 16 (MR208)",
             "locked": "refused, exit 16 (MR208, MR211)",
         },
-        "undetected at first contact",
+        "who does not know the log's key; whoever pushed is told that the log was put back, and signs nothing",
     ),
     Attack(
         "A withdrawal hidden",

@@ -197,6 +197,10 @@ class World:
         where = "JOIN models m ON m.id = v.model_id WHERE m.name = 'fraud' AND v.version = :version"
         self.sql(f"INSERT INTO aliases (model_id, alias, version_id, moved_at) {found} {where}", version=version)
 
+    def at_home_of(self, who: str) -> contextlib.AbstractContextManager[None]:
+        """(log key) Whoever acts remembers nothing of the log that would keep him from signing another."""
+        return _at_home(self.folder / f"{self.turn}-{who}")
+
     # --- clients ------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -12,9 +12,10 @@ from modelreg_cli import complete
 from modelreg_cli.checks import REFERENCE_HELP, Reference
 from modelreg_cli.exits import CORRUPT
 from modelreg_cli.invocation import Invocation, command, new_app
+from modelreg_cli.passphrases import FromFile
 from modelreg_cli.progress import progress
 from modelreg_cli.result import Column, Lines, Result, Table
-from modelreg_cli.signing import KEY_ID_SHOWN
+from modelreg_cli.signing import KEY_ID_SHOWN, unlocked
 from modelreg_cli.wording import counted, prefixed
 
 if TYPE_CHECKING:
@@ -135,6 +136,63 @@ def _head_value(head: LogHead) -> dict[str, Json]:
         "note": head.note,
         "record": prefixed(head.record_sha256),
     }
+
+
+@app.command()
+@command
+def witness(
+    invocation: Invocation,
+    *,
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            metavar="NAME",
+            help="The witness's own Ed25519 key: one of yours, pkcs11:URI or command:...",
+            show_default=False,
+            autocompletion=complete.keys,
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Under which name it signs, such as witness.example.com.")
+    ] = "witness",
+    log_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log-key", metavar="VKEY", help="The log's public key, as log key prints it.", show_default=False
+        ),
+    ] = None,
+    passphrase_file: FromFile = None,
+    out: Out = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and co-sign nothing.")] = False,
+) -> Result:
+    """Co-sign the newest checkpoint, if the log has only grown since this witness last did (C2SP cosignature).
+
+    What was co-signed is kept beside the settings of whoever runs this, so run it where those who run the registry
+    cannot write: another team's machine, or a CI job. A log that did not grow from that is refused with the exit status
+    16, and both notes are kept. Clients ask for it by trust amend --witness VKEY --quorum N.
+    """
+    signer = unlocked(invocation, key, passphrase_file)
+    with invocation.registry() as registry:
+        seen = registry.log_witness(signer, name=name, keys=log_key or (), dry_run=dry_run)
+    if out is not None and not dry_run:
+        modelreg.write_log_file(Path(out), seen.note)
+    did = "would be co-signed" if seen.dry_run else "co-signed"
+    return Result(
+        schema="log-witness",
+        value={
+            "origin": seen.origin,
+            "size": seen.size,
+            "root": seen.root,
+            "note": seen.note.decode(),
+            "key": seen.key,
+            "reason": seen.reason,
+            "path": None if dry_run else out,
+            "dry_run": seen.dry_run,
+        },
+        blocks=(Lines((f"{did}: {_entries(seen.size)} of {seen.origin}; {seen.reason}", f"witness: {seen.key}")),),
+        quiet=(seen.key,),
+    )
 
 
 @app.command()

@@ -10,6 +10,7 @@ before to it; the record is in the store before the row that names it, under a l
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,17 +25,19 @@ from modelreg.errors import ConflictError, DatabaseError, DocumentError
 from modelreg.store.base import Store
 from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
 from modelreg.trust.merkle import leaf_hash
-from modelreg.trust.note import Note, SignatureType
+from modelreg.trust.note import Note, NoteSignature, SignatureType
 from modelreg.trust.record import LEAVES_MAX, LogRecord
 
 if TYPE_CHECKING:
     from modelreg.trust.note import NoteSigner
 
 
-def head_of(row: CheckpointRow) -> LogHead:
-    """What a row tells of a checkpoint; raises ``DocumentError`` for a note that is none."""
-    checkpoint = Checkpoint.parse(Note.parse(row.note).text)
-    return LogHead(checkpoint.origin, checkpoint.size, checkpoint.root.hex(), row.note.decode(), row.record_sha256)
+def head_of(row: CheckpointRow, log: LogTables | None = None) -> LogHead:
+    """What a row tells of a checkpoint, with its cosignatures in ``log``; raises ``DocumentError`` for no note."""
+    note = Note.parse(row.note) if log is None else cosigned(log, row)
+    checkpoint = Checkpoint.parse(note.text)
+    told = (checkpoint.origin, checkpoint.size, checkpoint.root.hex(), note.to_bytes().decode())
+    return LogHead(*told, row.record_sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Covering:
                 newest, size = log.newest_checkpoint(), log.agreed_size()
                 start = newest.size if newest else 0
                 if start == size:
-                    return None if newest is None else head_of(newest)
+                    return None if newest is None else head_of(newest, log)
                 end = min(size, start + LEAVES_MAX)  # of a long backlog the first part
                 leaves, root = self._grown(log, newest, end)
             note = Checkpoint(self.signer.name, end, root).sign(self.signer).to_bytes()
@@ -127,6 +130,18 @@ class Covering:
                 hint="MODELREG_LOG_KEY must name the key that signed it; modelreg log checkpoint --new-key goes on "
                 "with another, which every client must be told",
             ) from None
+
+
+def cosigned(log: LogTables, row: CheckpointRow) -> Note:
+    """The note of a checkpoint with what witnesses put under it; a line that is none is left out.
+
+    Raises ``DocumentError`` for a note that is none.
+    """
+    note = Note.parse(row.note)
+    for line in log.cosignatures(row.size):
+        with contextlib.suppress(DocumentError, UnicodeDecodeError):
+            note = note.with_signature(NoteSignature.parse(line.decode()))
+    return note
 
 
 def record_of(log: LogTables, row: CheckpointRow) -> bytes:

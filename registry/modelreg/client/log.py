@@ -14,14 +14,17 @@ from modelreg.db.leases import Leases
 from modelreg.db.log import LeafRow
 from modelreg.db.records import Index
 from modelreg.digest.streams import Progress
-from modelreg.errors import DocumentError, ModelregError, NotFoundError
+from modelreg.errors import ConflictError, DocumentError, ModelregError, NotFoundError, SigningError, UsageError
+from modelreg.findings import Severity
 from modelreg.refs import parse_reference
 from modelreg.store.base import Store
 from modelreg.trust.leaf import LogLeaf
 
 if TYPE_CHECKING:
     from modelreg.client.log_audit import LogAudit
+    from modelreg.client.witnessing import Witnessed
     from modelreg.trust.note import NoteSigner
+    from modelreg.trust.signer import Signer
 
 Done = TypeVar("Done", Pushed, Signed, Moved, AliasMoved, Withdrawn)
 
@@ -76,8 +79,10 @@ class Log:
         signer = self._log_signer() if dry_run else self._log_signer() or self._made_log_signer()
         if signer is None:
             raise self._no_log_key()
-        covering = Covering(self.store, self._index, self._leases, self.settings.user.value, signer, new_key)
-        head = covering.head() if dry_run else covering.cover()
+        if dry_run:
+            head = Covering(self.store, self._index, self._leases, self.settings.user.value, signer, new_key).head()
+        else:
+            head = self._cover(signer, new_key=new_key)
         if head is None:
             raise NotFoundError("the log has no entry yet, so there is nothing to sign", hint="modelreg push model.h5")
         return head
@@ -101,8 +106,8 @@ class Log:
         Of several entries about it, the first with a signer is proved, or else the first.  Raises ``NotFoundError``
         where no signed checkpoint covers it, ``DatabaseError`` for damaged tables.
         """
+        from modelreg.client.ledger import cosigned
         from modelreg.trust.merkle import prove_inclusion
-        from modelreg.trust.note import Note
         from modelreg.trust.proof import LogProof
 
         entry = self._index.resolve(parse_reference(reference))
@@ -116,8 +121,8 @@ class Log:
                     hint="modelreg log checkpoint, by whoever has the log's key",
                 )
             row = next((row for row in covered if (leaf := _parsed(row)) and leaf.signer_key_ids), covered[0])
-            path = prove_inclusion(log.node, row.position, newest.size)
-        data = LogProof(row.leaf, row.position, path, Note.parse(newest.note)).to_bytes()
+            path, note = prove_inclusion(log.node, row.position, newest.size), cosigned(log, newest)
+        data = LogProof(row.leaf, row.position, path, note).to_bytes()
         return LogProven(entry.model, entry.version, entry.digest, row.position, newest.size, data)
 
     def log_audit(
@@ -135,6 +140,32 @@ class Log:
         origin = self._origin()
         trusted = log_keys(self.settings, origin, keys)
         return audit_log(self.store, self._index, origin, trusted, tuple(known), progress)
+
+    def log_witness(self, signer: Signer, *, name: str, keys: Iterable[str] = (), dry_run: bool = False) -> Witnessed:
+        """Co-sign the newest checkpoint as the witness ``name``, if the log has only grown since this one last did.
+
+        ``keys`` are the log's public keys, as for ``log_audit``.  Raises ``UsageError`` where there is none,
+        ``SigningError`` for a signer that is not Ed25519, ``UntrustedError`` for a log that did not grow from what was
+        co-signed before: evidence is kept.
+        """
+        from modelreg.client.logkey import log_keys
+        from modelreg.client.witnessing import witness, witness_memory
+        from modelreg.trust.note import NoteSigner
+
+        try:
+            cosigner = NoteSigner(name, signer)
+        except DocumentError as error:
+            raise SigningError(
+                error.message, hint="modelreg key generate NAME --algorithm ed25519 makes a key for a witness"
+            ) from None
+        origin = self._origin()
+        trusted = log_keys(self.settings, origin, keys)
+        if not trusted:
+            raise UsageError(
+                "no key of the log is known, so that nobody can tell whose checkpoint it is",
+                hint="--log-key VKEY, as modelreg log key prints it where the log is signed",
+            )
+        return witness(self._index, origin, trusted, cosigner, witness_memory(cosigner), dry_run=dry_run)
 
     def _no_log_key(self) -> NotFoundError:
         path = self.settings.log_key.value
@@ -171,15 +202,31 @@ class Log:
 
     def _covered(self, done: Done, signer: NoteSigner | None) -> Done:
         """``done``, which is committed, after the head of the log was signed; what prevented that is told in it."""
-        from modelreg.client.ledger import Covering
-
         try:
             signer = signer or self._made_log_signer()
             if signer is not None:
-                Covering(self.store, self._index, self._leases, self.settings.user.value, signer).cover()
+                self._cover(signer)
         except ModelregError as error:
             return dataclasses.replace(done, checkpoint_problem=error.message)
         return done
+
+    def _cover(self, signer: NoteSigner, *, new_key: bool = False) -> LogHead | None:
+        """Sign the head, if the log is one with what was last seen of it here; then that is what was seen.
+
+        A database that was put back would make whoever signs it the author of a fork.  Raises ``ConflictError``.
+        """
+        from modelreg.client.ledger import Covering
+        from modelreg.client.memory import look, remember_head
+
+        _, problems = look(self._index, self.settings, None)
+        for problem in problems:
+            if problem.severity is Severity.REFUSE:
+                raise ConflictError(f"the log was not signed: {problem.message}", hint=problem.fix)
+        user = self.settings.user.value
+        head = Covering(self.store, self._index, self._leases, user, signer, new_key).cover()
+        if head is not None:
+            remember_head(self.settings, head.note.encode())
+        return head
 
 
 def _parsed(row: LeafRow) -> LogLeaf | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from modelreg.client.ledger import cosigned
 from modelreg.db.records import Index
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.trust.checkpoint import Checkpoint, SignedCheckpoint, is_consistent
 from modelreg.trust.merkle import prove_consistency, prove_inclusion
-from modelreg.trust.note import Note, VerifierKey
+from modelreg.trust.note import VerifierKey
 from modelreg.trust.proof import Logged, LogProof, open_proof
 
 
@@ -30,17 +31,22 @@ class LogEvidence:
     problem: str | None = None
 
 
-def read_evidence(index: Index, digest: str, known: Checkpoint | None = None) -> LogEvidence:
-    """What the database shows of the version with that digest, as of the newest checkpoint."""
+def read_evidence(index: Index, digest: str, known: Checkpoint | None = None, quorum: int = 0) -> LogEvidence:
+    """What the database shows of the version with that digest, as of the newest checkpoint.
+
+    With a ``quorum``, as of the newest that so many witnesses have signed, as the database says.
+    """
     try:
         with index.reading_log() as log:
-            newest = log.newest_checkpoint()
+            newest = log.newest_checkpoint(quorum)
             if newest is None:
-                return LogEvidence(problem="nobody has signed the registry's log yet")
+                by = f"{quorum} of the witnesses have not" if quorum else "nobody has"
+                return LogEvidence(problem=f"{by} signed the registry's log yet")
             rows = [row for row in log.about(digest) if row.position < newest.size]
             if not rows:
-                return LogEvidence(problem="no signed checkpoint of the registry's log covers it")
-            note = Note.parse(newest.note)
+                by = f" that {quorum} of the witnesses have signed" if quorum else ""
+                return LogEvidence(problem=f"no signed checkpoint of the registry's log{by} covers it")
+            note = cosigned(log, newest)
             paths = [(row, prove_inclusion(log.node, row.position, newest.size)) for row in rows]
             proofs = tuple(LogProof(row.leaf, row.position, path, note).to_bytes() for row, path in paths)
             if known is None:

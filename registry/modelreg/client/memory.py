@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelreg.client.ledger import cosigned
 from modelreg.config import Settings, user_configuration
 from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
@@ -85,7 +86,7 @@ def read_shown(index: Index, known_of: Callable[[Seen | None], tuple[Seen, ...]]
     try:
         with index.reading_log() as log:
             row = log.newest_checkpoint()
-            newest = None if row is None else Seen.of(row.note)
+            newest = None if row is None else Seen.of(cosigned(log, row).to_bytes())
             known = known_of(newest)
             if newest is None:
                 return Shown(None, known)
@@ -153,10 +154,11 @@ class Memory:
     def remember(self, address: str, seen: Seen) -> None:
         """Keep ``seen`` unless something newer is known by now; raises ``PlacementError`` where it cannot be kept."""
         try:
-            with self._alone():
+            with self.alone():
                 for name in (address, seen.checkpoint.origin):
                     known = self.recall(name)
-                    if known is None or known.size < seen.size:
+                    is_cosigned = known is not None and known.checkpoint == seen.checkpoint and known.note != seen.note
+                    if known is None or known.size < seen.size or is_cosigned:
                         replace_file(self.path(name), seen.note)
         except OSError as error:
             raise PlacementError(
@@ -183,7 +185,7 @@ class Memory:
     def keep_view(self, view: LogView) -> None:
         """Keep ``view`` in the place of an older one; raises ``PlacementError`` where it cannot be kept."""
         try:
-            with self._alone():
+            with self.alone():
                 replace_file(self.view_path(view.origin), view.to_bytes())
         except OSError as error:
             raise PlacementError(
@@ -214,8 +216,16 @@ class Memory:
                 raise PlacementError(f"{self.path(name)} cannot be removed: {reason_of(error)}") from None
         return seen
 
+    def put(self, what: str, note: bytes) -> None:
+        """Keep ``note`` in the place of what is known, whatever that is; raises ``PlacementError``."""
+        try:
+            replace_file(self.path(what), note)
+        except OSError as error:
+            raise PlacementError(f"{self.path(what)} cannot be written: {reason_of(error)}") from None
+
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
+        """Keep others who would write away."""
         make_folder(self.folder.absolute())
         descriptor = os.open(self.folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -262,6 +272,12 @@ def consult(
 
 
 _ASK = "ask who runs the registry; if its log was begun anew on purpose: modelreg log forget"
+
+
+def remember_head(settings: Settings, note: bytes) -> None:
+    """Remember a checkpoint that was signed here; what cannot be remembered is not, as at a pull."""
+    with contextlib.suppress(PlacementError):
+        Memory().remember(address_of(settings), Seen.of(note))
 
 
 def forget_log(settings: Settings) -> int | None:

@@ -112,7 +112,9 @@ def read_history(index: Index, digest: str, settings: Settings, trusted: Trusted
     known = None
     if shown.newest is not None and not trusted.is_off:
         known = open_checkpoint(shown.newest.note, trusted.log_keys)
-    return History(problems, read_evidence(index, digest, known.checkpoint if known else None), known)
+    store = trusted.anchor.store if trusted.anchor else None
+    quorum = store.witnesses.quorum if store else 0
+    return History(problems, read_evidence(index, digest, known.checkpoint if known else None, quorum), known)
 
 
 def assess(

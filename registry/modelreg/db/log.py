@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from modelreg.db.postgresql import Lock, lock
-from modelreg.db.schema import aliases, log_checkpoints, log_leaves, log_nodes, models, versions
+from modelreg.db.schema import aliases, log_checkpoints, log_cosignatures, log_leaves, log_nodes, models, versions
 from modelreg.db.statements import StatementTable
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.trust.leaf import LeafKind, LogLeaf
 from modelreg.trust.merkle import Frontier, Node, leaf_hash
+from modelreg.trust.note import SIGNATURES_MAX
 from modelreg.trust.view import Entry, stated_digest
 
 PAGE_LEAVES = 1000
@@ -138,6 +139,15 @@ class LogTables:
             log_checkpoints.insert().values(size=row.size, note=row.note, record_sha256=row.record_sha256)
         )
 
+    def add_cosignature(self, size: int, key_id: str, line: bytes) -> bool:
+        """Keep a witness's signature under the checkpoint of ``size``, for his last one; ``False`` if it is gone."""
+        if self._newest(log_checkpoints.c.size == size) is None:
+            return False
+        mine = (log_cosignatures.c.size == size, log_cosignatures.c.key_id == key_id)
+        self._connection.execute(log_cosignatures.delete().where(*mine))
+        self._connection.execute(log_cosignatures.insert().values(size=size, key_id=key_id, line=line))
+        return True
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def size(self) -> int:
@@ -203,9 +213,18 @@ class LogTables:
         rows = self._connection.execute(sa.select(log_checkpoints).order_by(log_checkpoints.c.size))
         return tuple(CheckpointRow(row.size, bytes(row.note), row.record_sha256) for row in rows)
 
-    def newest_checkpoint(self) -> CheckpointRow | None:
-        """The checkpoint of the largest size."""
-        return self._newest(sa.true())
+    def newest_checkpoint(self, cosignatures: int = 0) -> CheckpointRow | None:
+        """The checkpoint of the largest size, of those that have so many cosignatures."""
+        if not cosignatures:
+            return self._newest(sa.true())
+        under = sa.select(sa.func.count()).where(log_cosignatures.c.size == log_checkpoints.c.size)
+        return self._newest(under.scalar_subquery() >= cosignatures)
+
+    def cosignatures(self, size: int) -> tuple[bytes, ...]:
+        """The signature lines that witnesses put under the checkpoint of ``size``, as the table has them."""
+        query = sa.select(log_cosignatures.c.line).where(log_cosignatures.c.size == size)
+        ordered = query.order_by(log_cosignatures.c.key_id).limit(SIGNATURES_MAX)
+        return tuple(map(bytes, self._connection.execute(ordered).scalars()))
 
     def _newest(self, wanted: sa.ColumnElement[bool]) -> CheckpointRow | None:
         query = sa.select(log_checkpoints).where(wanted).order_by(log_checkpoints.c.size.desc()).limit(1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from modelreg import Finding, Purpose, RefusedError, Registry, load_settings, verify_folder
-from modelreg.client.memory import FOLDER_NAME, Memory, Seen, address_of
+from modelreg import ConflictError, Finding, Purpose, RefusedError, Registry, load_settings, verify_folder
+from modelreg.client.memory import FOLDER_NAME, Memory, Seen, address_of, forget_log
 from modelreg.config import user_configuration
 from modelreg.trust.checkpoint import Checkpoint, Fork, open_checkpoint
 from modelreg.trust.keys import PrivateKey
@@ -26,12 +28,21 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def push(registry: Registry, model: Path) -> Push:
+def push(registry: Registry, model: Path, tmp_path: Path) -> Push:
     def pushed(text: str) -> str:
         model.write_text(text)
-        return registry.push(model, name="fraud", environment="none").reference
+        with somebody_else(tmp_path):
+            return registry.push(model, name="fraud", environment="none").reference
 
     return pushed
+
+
+@contextlib.contextmanager
+def somebody_else(tmp_path: Path) -> Iterator[None]:
+    """Who has seen nothing of the log: each time another user, who would sign whatever he finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path / f"user-{secrets.token_hex(4)}"))
+        yield
 
 
 def history(registry: Registry, reference: str = "fraud") -> list[Finding]:
@@ -134,8 +145,30 @@ def test_another_log_at_the_same_address(registry: Registry, push: Push, tmp_pat
     (tmp_path / "home" / "log.key").unlink()
     with Registry.open(home=tmp_path / "home") as other:
         model.write_text("of another registry")
-        other.push(model, name="fraud", environment="none")
+        with somebody_else(tmp_path):
+            other.push(model, name="fraud", environment="none")
         assert "another registry is shown" in history(other)[0].message
+
+
+def test_who_has_seen_more_signs_no_other_history(registry: Registry, model: Path, tmp_path: Path) -> None:
+    """Claim: whoever puts an old database back and pushes on is told, and signs no fork until he forgets what he saw."""
+
+    def push(text: str) -> str | None:
+        model.write_text(text)
+        return registry.push(model, name="fraud", environment="none").checkpoint_problem
+
+    assert push("first") is None
+    restore = snapshot(tmp_path)
+    assert push("second") is None
+    restore()
+    assert "a log of 2 entries was seen before, and now it has 1" in (push("another second") or "")
+    assert [one.checkpoint for one in registry.log_entries()] == [1, None]
+    with pytest.raises(ConflictError, match="not signed") as caught:
+        registry.log_checkpoint()
+    assert "modelreg log forget" in (caught.value.hint or "")
+    assert forget_log(registry.settings) == 2
+    assert registry.log_checkpoint().size == 2
+    assert history(registry) == []
 
 
 def test_a_lock_file_remembers_too(registry: Registry, push: Push, tmp_path: Path) -> None:
