@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
+from modelreg.db.columns import exact_bytes, exact_int, exact_text
 from modelreg.db.postgresql import Lock, lock
 from modelreg.db.schema import aliases, log_checkpoints, log_cosignatures, log_leaves, log_nodes, models, versions
 from modelreg.db.statements import StatementTable
@@ -153,7 +155,7 @@ class LogTables:
     def size(self) -> int:
         """How many entries there are, by the position of the last."""
         last = self._connection.execute(sa.select(sa.func.max(log_leaves.c.position))).scalar()
-        return 0 if last is None else int(last) + 1
+        return 0 if last is None else exact_int(last, "the last entry's position") + 1
 
     def agreed_size(self) -> int:
         """The same; raises ``DatabaseError`` where nodes or checkpoints say otherwise."""
@@ -161,7 +163,7 @@ class LogTables:
         node = sa.select(sa.func.max(log_nodes.c.number)).where(log_nodes.c.level == 0).scalar_subquery()
         signed = sa.select(sa.func.max(log_checkpoints.c.size)).scalar_subquery()
         last, last_node, size = self._connection.execute(sa.select(leaf, node, signed)).one()
-        found = 0 if last is None else int(last) + 1
+        found = 0 if last is None else exact_int(last, "the last entry's position") + 1
         if last != last_node or (size is not None and size > found):
             told = f"{found:,} entries, {0 if last_node is None else last_node + 1:,} of them in the tree"
             raise _damaged(f"it has {told}, and a checkpoint of {size or 0:,}")
@@ -175,7 +177,9 @@ class LogTables:
         # Not one IN over pairs, for which SQLite reads the whole table.
         nodes = (sa.and_(log_nodes.c.level == level, log_nodes.c.number == number) for level, number in places)
         query = sa.select(log_nodes).where(sa.or_(*nodes))
-        found = {(row.level, row.number): bytes(row.hash) for row in self._connection.execute(query)}
+        found = {
+            (row.level, row.number): exact_bytes(row.hash, "a node's hash") for row in self._connection.execute(query)
+        }
         return Frontier.read(lambda level, index: _there(found.get((level, index)), level, index), size)
 
     def node(self, level: int, index: int) -> bytes:
@@ -189,7 +193,7 @@ class LogTables:
             page = min(end, start + PAGE_LEAVES)
             query = sa.select(log_leaves).where(log_leaves.c.position >= start, log_leaves.c.position < page)
             for row in self._connection.execute(query.order_by(log_leaves.c.position)).all():
-                yield LeafRow(row.position, bytes(row.leaf), row.payload_sha256)
+                yield _leaf_row(row)
             start = page
 
     def entries(self, start: int, end: int) -> Iterator[Entry]:
@@ -206,12 +210,12 @@ class LogTables:
         """The first entries of one payload, in order."""
         query = sa.select(log_leaves).where(log_leaves.c.payload_sha256 == payload_sha256)
         rows = self._connection.execute(query.order_by(log_leaves.c.position).limit(LEAVES_OF_ONE_MAX))
-        return tuple(LeafRow(row.position, bytes(row.leaf), row.payload_sha256) for row in rows)
+        return tuple(map(_leaf_row, rows))
 
     def checkpoints(self) -> tuple[CheckpointRow, ...]:
         """Every checkpoint, smallest first."""
         rows = self._connection.execute(sa.select(log_checkpoints).order_by(log_checkpoints.c.size))
-        return tuple(CheckpointRow(row.size, bytes(row.note), row.record_sha256) for row in rows)
+        return tuple(map(_checkpoint_row, rows))
 
     def newest_checkpoint(self, cosignatures: int = 0) -> CheckpointRow | None:
         """The checkpoint of the largest size, of those that have so many cosignatures."""
@@ -224,12 +228,12 @@ class LogTables:
         """The signature lines that witnesses put under the checkpoint of ``size``, as the table has them."""
         query = sa.select(log_cosignatures.c.line).where(log_cosignatures.c.size == size)
         ordered = query.order_by(log_cosignatures.c.key_id).limit(SIGNATURES_MAX)
-        return tuple(map(bytes, self._connection.execute(ordered).scalars()))
+        return tuple(exact_bytes(line, "a cosignature") for line in self._connection.execute(ordered).scalars())
 
     def _newest(self, wanted: sa.ColumnElement[bool]) -> CheckpointRow | None:
         query = sa.select(log_checkpoints).where(wanted).order_by(log_checkpoints.c.size.desc()).limit(1)
         row = self._connection.execute(query).first()
-        return None if row is None else CheckpointRow(row.size, bytes(row.note), row.record_sha256)
+        return None if row is None else _checkpoint_row(row)
 
     def checkpoint_before(self, size: int) -> CheckpointRow | None:
         """The checkpoint of the largest size below ``size``."""
@@ -282,6 +286,18 @@ class LogTables:
             yield LoggedVersion(*row)
 
 
+def _leaf_row(row: sa.Row[Any]) -> LeafRow:
+    position = exact_int(row.position, "an entry's position")
+    leaf = exact_bytes(row.leaf, f"entry {position:,} of the log")
+    return LeafRow(position, leaf, exact_text(row.payload_sha256, f"the payload of entry {position:,}"))
+
+
+def _checkpoint_row(row: sa.Row[Any]) -> CheckpointRow:
+    size = exact_int(row.size, "a checkpoint's size")
+    what = f"the checkpoint of {size:,} entries"
+    return CheckpointRow(size, exact_bytes(row.note, what), exact_text(row.record_sha256, f"the record of {what}"))
+
+
 def _says(row: LeafRow, leaf: LogLeaf) -> bool:
     """Whether an entry says all that ``leaf`` does; one that cannot be read says nothing."""
     try:
@@ -292,10 +308,10 @@ def _says(row: LeafRow, leaf: LogLeaf) -> bool:
     return is_same and set(leaf.signer_key_ids) <= set(found.signer_key_ids)
 
 
-def _there(found: bytes | None, level: int, index: int) -> bytes:
+def _there(found: object, level: int, index: int) -> bytes:
     if found is None:
         raise _damaged(f"node {index:,} of level {level} is gone")
-    return bytes(found)
+    return exact_bytes(found, "a node's hash")
 
 
 def _damaged(how: str) -> DatabaseError:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from modelreg.db.columns import exact_bytes, exact_int, exact_text
 from modelreg.db.schema import statements
 
 _ROWS_MAX = 300
@@ -95,7 +96,8 @@ class StatementTable:
         row = self._connection.execute(query).first()
         if row is None:
             return None
-        return bytes(row.statement if row.sha256 == sha256 else row.envelope)
+        found = _row(row)
+        return found.statement if found.sha256 == sha256 else found.envelope
 
     def blobs(self) -> tuple[str, ...]:
         """The digests of all statements and envelopes."""
@@ -104,6 +106,15 @@ class StatementTable:
 
 
 def _row(row: sa.Row[Any]) -> StatementRow:
-    signed = None if row.envelope is None else bytes(row.envelope)
-    where = (row.sha256, row.kind, row.model, row.alias, row.sequence)
-    return StatementRow(*where, bytes(row.statement), row.envelope_sha256, signed)
+    sha256 = exact_text(row.sha256, "a statement's digest")
+    what = f"the statement {sha256[:64]}"
+    return StatementRow(
+        sha256,
+        exact_text(row.kind, f"the kind of {what}"),
+        exact_text(row.model, f"the model of {what}"),
+        exact_text(row.alias, f"the alias of {what}"),
+        exact_int(row.sequence, f"the number of {what}"),
+        exact_bytes(row.statement, what),
+        None if row.envelope_sha256 is None else exact_text(row.envelope_sha256, f"the envelope of {what}"),
+        None if row.envelope is None else exact_bytes(row.envelope, f"the envelope of {what}"),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -284,3 +285,22 @@ def test_a_shared_registry_has_a_key_only_if_one_is_named(push: Push, tmp_path: 
         path.write_bytes(PrivateKey.generate(Algorithm.ED25519).to_pem())
         push(registry)
         assert [one.checkpoint for one in registry.log_entries()] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "UPDATE log_leaves SET leaf = 'a text' WHERE position = 1",
+        "UPDATE log_nodes SET hash = 'a text' WHERE number = 0",
+        "UPDATE log_nodes SET hash = 7 WHERE level = 1",
+        "UPDATE log_checkpoints SET note = 'a text' WHERE size = 3",
+        "UPDATE log_leaves SET payload_sha256 = x'00' WHERE position = 2",
+    ],
+)
+def test_columns_of_another_type_are_damage(logged: Registry, push: Push, line: str) -> None:
+    """Claim: what SQLite lets somebody put into a column ends as an error that says so, at a push and at an audit."""
+    run_sql(logged, line)
+    with contextlib.suppress(DatabaseError):
+        assert not logged.log_audit().is_clean
+    with contextlib.suppress(DatabaseError):
+        push(logged)
