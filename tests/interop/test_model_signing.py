@@ -120,7 +120,7 @@ def test_what_the_public_tool_signs_we_take(algorithm: Algorithm, kind: str, sce
     found = dataclasses.replace(scene, model=model, key=key.public, bundle=bundle.read_bytes())
     assert our_refusal(found) is None
     (scene.model / "model.h5").write_bytes(b"hullo")
-    assert our_refusal(found) == "model.h5 changed"
+    assert str(our_refusal(found)).endswith("model.h5 does not hold the bytes that were signed")
 
 
 @pytest.mark.parametrize("algorithm", CURVES)
