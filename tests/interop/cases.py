@@ -19,6 +19,7 @@ from tests.interop.tampering import (
     another_leaf,
     as_blake3,
     as_shards,
+    as_shards_of_the_library,
     below_expired,
     below_no_authority,
     below_trusted_authority,
@@ -343,6 +344,7 @@ CASES = (
         False,
         "its command line hashes whole files, whatever was signed",
     ),
+    Case("statement", "files in shards as its library signs them", as_shards_of_the_library, False, False),
     Case(
         "statement",
         "an unknown method",

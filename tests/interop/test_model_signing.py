@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from modelreg import Registry
 from modelreg.trust.keys import Algorithm, PrivateKey
 from modelreg.trust.oms import sign
 from modelreg.trust.oms_statement import statement_of
+from modelreg_cli.app import main
 
 CURVES = [Algorithm.ECDSA_P256, Algorithm.ECDSA_P384, Algorithm.ECDSA_P521]
 PAGE = Path(__file__).parents[2] / "docs" / "signing-interop.md"
@@ -149,3 +151,42 @@ def test_certificate_chains_are_taken_both_ways(algorithm: Algorithm, scene: Sce
     status, output = model_signing("sign", "certificate", *how, "--signature", bundle, scene.model)
     assert status == 0, output
     assert our_refusal(dataclasses.replace(scene, bundle=bundle.read_bytes())) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_command_takes_what_the_public_tool_signs(
+    kind: str,
+    registry: Registry,
+    tmp_path: Path,
+    models: Path,
+    model_signing: Tool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Claim: files as anybody has them, the signature inside where the tool puts it, and the version of those files."""
+    monkeypatch.setenv("MODELREG_TARGET", "none")
+    path, bundle = tmp_path / "demo", tmp_path / "demo" / "model.sig"
+    if kind == "file":
+        path, bundle = tmp_path / "plain.h5", tmp_path / "model.sig"
+        shutil.copy(models / "py38" / "plain.h5", path)
+    else:
+        shutil.copytree(models / "py38" / "savedmodel_plain", path)
+    reference = registry.push(path, name="demo", environment="none").reference
+    key, secret, public = PrivateKey.generate(), tmp_path / "secret.pem", tmp_path / "public.pem"
+    secret.write_bytes(key.to_pem())
+    public.write_text(key.public.pem)
+    status, output = model_signing("sign", "key", "--private_key", secret, "--signature", bundle, path)
+    assert status == 0, output
+    home = str(registry.settings.home.value)
+    for subject in (str(path), reference):
+        line = ["verify", subject, "--signature", str(bundle), "--home", home]
+        assert main([*line, "--key", str(public)]) == 0
+        assert f"signed by the key {key.public.id[:16]}" in capsys.readouterr().out
+        assert main(line) == 16
+    changed = path if kind == "file" else path / "saved_model.pb"
+    changed.chmod(0o644)
+    with changed.open("ab") as file:
+        file.write(b" ")
+    capsys.readouterr()
+    assert main(["verify", str(path), "--signature", str(bundle), "--key", str(public)]) == 16
+    assert f"{changed.name} does not hold the bytes that were signed" in capsys.readouterr().err

@@ -134,7 +134,7 @@ class FoundSignature:
     """A signature in a file of its own that verified, and who made it.
 
     ``key_id`` is the id of the key, ``certificate`` the subject of the one that it stands in, if there is one.
-    ``files`` is how many files, or pieces of files, it signs.
+    ``files`` is how many files it signs.
     """
 
     file: str

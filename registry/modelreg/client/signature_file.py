@@ -180,7 +180,7 @@ def _look(
     except (DocumentError, UntrustedError) as error:
         return None, (*problems, RULES["MR202"].found(f"{shown}: {error.message}", fix=error.hint))
     certificate = Certificate.from_der(bundle.chain[0]).subject if bundle.chain else None
-    signature = FoundSignature(str(request.file), made.key.id, certificate, len(made.statement.resources))
+    signature = FoundSignature(str(request.file), made.key.id, certificate, len(made.statement.paths))
     return signature, (*problems, *doubts, *found)
 
 
@@ -228,11 +228,10 @@ def _standing(
 
 
 def _compare(statement: Statement, subject: _Subject) -> tuple[Difference, ...]:
-    signed = frozenset(resource.name for resource in statement.resources)
     if statement.serialization.shard_size is not None:
-        wanted: frozenset[str] | None = frozenset()
+        wanted: frozenset[str] | None = frozenset()  # pieces are hashed, as they are compared
     else:
-        wanted = None if signed == {"."} else signed  # the public tool's name of a file by itself
+        wanted = None if statement.paths == {"."} else statement.paths  # the public tool's name of a file by itself
     return differences(statement, subject.digests(wanted), pieces=subject)
 
 

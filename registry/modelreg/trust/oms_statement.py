@@ -101,6 +101,12 @@ class Statement:
         (subject,), predicate = document.subject, document.predicate
         return cls(subject.name, subject.digest.sha256, predicate.resources, predicate.serialization)
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files that were signed, whole or in shards; raises ``DocumentError`` for what is no shard."""
+        names = (resource.name for resource in self.resources)
+        return frozenset(names if self.serialization.shard_size is None else (_shard(name)[0] for name in names))
+
     def to_bytes(self) -> bytes:
         """The statement as canonical JSON."""
         serialization = self.serialization

@@ -244,7 +244,9 @@ def shards(files: dict[str, bytes], size: int) -> Statement:
 def test_files_in_shards(check: Check, model: Path, tmp_path: Path) -> None:
     """Claim: pieces are read from the files that are there, links are none, and one more byte is told."""
     signed(tmp_path, over=shards(FILES, 3))
-    assert check(pem(tmp_path)).size_bytes == 11
+    found = check(pem(tmp_path))
+    assert found.signature is not None
+    assert (found.size_bytes, found.signature.files) == (11, 3)
     with (model / "model.h5").open("ab") as file:
         file.write(b"!")
     with pytest.raises(RefusedError, match=r"model\.h5 does not hold the bytes"):
