@@ -458,6 +458,13 @@ def test_a_version_is_asked_about_by_its_own_name(registry: Callable[..., Regist
             one.verify(reference, signature=request, **checks)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="is one of 'fraud', not of 'team/x'"):
             one.verify(reference, signature=SignatureRequest(request.file, model="team/x"), **checks)  # type: ignore[arg-type]
-    elsewhere = trusting(tmp_path, version=2, roles=(role("fraud", "ada"),), registries=(TrustedRegistry("another"),))
-    with registry(trust_store=elsewhere) as one, pytest.raises(RefusedError, match="does not let"):
-        one.verify(reference, signature=request, **checks)  # type: ignore[arg-type]
+    elsewhere = trusting(
+        tmp_path,
+        version=2,
+        mode=Enforcement.WARN,
+        roles=(role("fraud", "ada"),),
+        registries=(TrustedRegistry("another"),),
+    )
+    signed(tmp_path, over=statement({"model.h5": b"hello"}))
+    with registry(trust_store=elsewhere) as one, pytest.raises(RefusedError, match=r"in '.*model\.sig'"):
+        one.verify(reference, signature=request)
