@@ -16,7 +16,7 @@ from typing import Protocol
 
 from modelreg.digest import BlobDigest
 from modelreg.digest.streams import Descriptor, Progress, RangedReader, Reader, Writer, ingest
-from modelreg.errors import ModelregError, NotFoundError, UsageError
+from modelreg.errors import DocumentError, ModelregError, NotFoundError
 
 _FICLONE = 0x40049409
 """``ioctl_ficlone(2)``: share the extents of another file (btrfs, XFS, bcachefs, ZFS 2.2)."""
@@ -57,20 +57,24 @@ def read_bounded(
     size_bytes_max: int,
     what: str,
     *,
-    error: type[ModelregError] = UsageError,
+    error: type[ModelregError] = DocumentError,
     hint: str | None = None,
 ) -> bytes:
-    """The bytes of a small file; of one that is too long, one more than it may have, for its parser to refuse.
+    """The bytes of a small file, which messages call ``what``.
 
-    Raises ``NotFoundError`` with ``hint`` where there is none, ``error`` where it cannot be read; ``what`` names it.
+    Raises ``NotFoundError`` with ``hint`` where there is none, ``error`` where it cannot be read, ``DocumentError``
+    where it is longer than any can be.
     """
     try:
         with path.open("rb") as file:
-            return file.read(size_bytes_max + 1)
+            data = file.read(size_bytes_max + 1)
     except FileNotFoundError:
         raise NotFoundError(f"there is no {what} {str(path)!r}", hint=hint) from None
     except OSError as reason:
         raise error(f"the {what} {str(path)!r} cannot be read: {reason_of(reason)}") from None
+    if len(data) > size_bytes_max:
+        raise DocumentError(f"the {what} {str(path)!r} is longer than the {size_bytes_max:,} bytes that one can have")
+    return data
 
 
 def clone_file(source: int, target: int) -> bool:

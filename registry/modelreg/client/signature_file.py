@@ -160,7 +160,6 @@ def _look(
 ) -> tuple[FoundSignature | None, tuple[Finding, ...]]:
     """Who made the bundle, and in what the files differ from it; the signature is ``None`` unless it counts."""
     shown = f"the signature {str(request.file)!r}"
-    data = read_bounded(request.file, oms.BUNDLE_SIZE_BYTES_MAX, "signature")
     believed, store = _believed(request, settings)
     problems = (believed.problem,) if believed.problem else ()
     unsigned = RULES["MR201"].found(
@@ -169,6 +168,7 @@ def _look(
         severity=Severity.REFUSE,
     )
     try:
+        data = read_bounded(request.file, oms.BUNDLE_SIZE_BYTES_MAX, "signature", error=UsageError)
         bundle = oms.Bundle.parse(data)
         made = bundle.verify(believed.keys, believed.roots, believed.at)
         if isinstance(made, oms.Stranger):
