@@ -41,7 +41,7 @@ def run_bounded(
     given: IO[bytes] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run ``command`` with the file ``given`` as its standard input, or none.  Raises ``OSError`` if it cannot start."""
+    """Run ``command`` with the file ``given`` as its standard input, or none; raises ``OSError`` if it cannot."""
     import subprocess
     import time
 
