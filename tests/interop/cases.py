@@ -344,7 +344,14 @@ CASES = (
         False,
         "its command line hashes whole files, whatever was signed",
     ),
-    Case("statement", "files in shards as its library signs them", as_shards_of_the_library, False, False),
+    Case(
+        "statement",
+        "files in shards as its library signs them",
+        as_shards_of_the_library,
+        True,
+        False,
+        "as above; its library does not verify them either, for it reads the size as a fraction",
+    ),
     Case(
         "statement",
         "an unknown method",

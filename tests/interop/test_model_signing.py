@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.interop.cases import CASES, Case, table
-from tests.interop.conftest import Tool
-from tests.interop.scene import NOW, Scene, hashed, our_refusal, signed_scene
+from tests.interop.conftest import ENVIRONMENT, Tool
+from tests.interop.scene import NOW, SIGNER, Scene, hashed, our_refusal, signed_scene
 from tests.unit.trust.authority import SIGNS_DATA, authority, issue
 
 from modelreg import Registry
@@ -122,6 +123,27 @@ def test_what_the_public_tool_signs_we_take(algorithm: Algorithm, kind: str, sce
     found = dataclasses.replace(scene, model=model, key=key.public, bundle=bundle.read_bytes())
     assert our_refusal(found) is None
     (scene.model / "model.h5").write_bytes(b"hullo")
+    assert str(our_refusal(found)).endswith("model.h5 does not hold the bytes that were signed")
+
+
+SHARDED = """
+import pathlib, sys
+from model_signing import hashing, signing
+config = signing.Config().use_elliptic_key_signer(private_key=pathlib.Path(sys.argv[1]))
+config.set_hashing_config(hashing.Config().use_shard_serialization(shard_size=3)).sign(sys.argv[2], sys.argv[3])
+"""
+
+
+def test_shards_that_the_public_library_signs_we_take(scene: Scene) -> None:
+    """Claim: its command line makes none, its library cannot read its own, and here they verify and tell a change."""
+    secret, bundle = scene.model.parent / "secret.pem", scene.model.parent / "model.sig"
+    secret.write_bytes(SIGNER.to_pem())
+    program = [ENVIRONMENT / "bin" / "python", "-c", SHARDED, secret, scene.model, bundle]
+    subprocess.run(program, check=True, capture_output=True, timeout=60)
+    found = dataclasses.replace(scene, bundle=bundle.read_bytes())
+    assert found.statement["predicate"]["serialization"]["method"] == "shards"
+    assert our_refusal(found) is None
+    (scene.model / "model.h5").write_bytes(b"hello\0")
     assert str(our_refusal(found)).endswith("model.h5 does not hold the bytes that were signed")
 
 
