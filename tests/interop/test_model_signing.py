@@ -138,7 +138,7 @@ def test_shards_that_the_public_library_signs_we_take(scene: Scene) -> None:
     """Claim: its command line makes none, its library cannot read its own, and here they verify and tell a change."""
     secret, bundle = scene.model.parent / "secret.pem", scene.model.parent / "model.sig"
     secret.write_bytes(SIGNER.to_pem())
-    program = [ENVIRONMENT / "bin" / "python", "-c", SHARDED, secret, scene.model, bundle]
+    program: list[str | Path] = [ENVIRONMENT / "bin" / "python", "-c", SHARDED, secret, scene.model, bundle]
     subprocess.run(program, check=True, capture_output=True, timeout=60)
     found = dataclasses.replace(scene, bundle=bundle.read_bytes())
     assert found.statement["predicate"]["serialization"]["method"] == "shards"
