@@ -16,6 +16,7 @@ from typing import Protocol
 
 from modelreg.digest import BlobDigest
 from modelreg.digest.streams import Descriptor, Progress, RangedReader, Reader, Writer, ingest
+from modelreg.errors import DocumentError, ModelregError, NotFoundError
 
 _FICLONE = 0x40049409
 """``ioctl_ficlone(2)``: share the extents of another file (btrfs, XFS, bcachefs, ZFS 2.2)."""
@@ -49,6 +50,31 @@ def advice_on(error: OSError, elsewhere: str) -> str | None:
     """What to do about an error of the file system; ``elsewhere`` says how to name another place."""
     advice = _ADVICE.get(error.errno or 0)
     return advice.format(elsewhere=elsewhere) if advice else None
+
+
+def read_bounded(
+    path: Path,
+    size_bytes_max: int,
+    what: str,
+    *,
+    error: type[ModelregError] = DocumentError,
+    hint: str | None = None,
+) -> bytes:
+    """The bytes of a small file, which messages call ``what``.
+
+    Raises ``NotFoundError`` with ``hint`` where there is none, ``error`` where it cannot be read, ``DocumentError``
+    where it is longer than any can be.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(size_bytes_max + 1)
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no {what} {str(path)!r}", hint=hint) from None
+    except OSError as reason:
+        raise error(f"the {what} {str(path)!r} cannot be read: {reason_of(reason)}") from None
+    if len(data) > size_bytes_max:
+        raise DocumentError(f"the {what} {str(path)!r} is longer than the {size_bytes_max:,} bytes that one can have")
+    return data
 
 
 def clone_file(source: int, target: int) -> bool:

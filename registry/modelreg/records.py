@@ -69,8 +69,13 @@ def _text(value: str, place: str) -> str:
     return unicodedata.normalize("NFC", value)
 
 
-def parse_json(data: bytes, *, what: str, size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX) -> Json:
-    """Parse hostile ``data`` within bounds; ``what`` names the document in errors."""
+def parse_json(
+    data: bytes, *, what: str, size_bytes_max: int = DOCUMENT_SIZE_BYTES_MAX, whole_floats: bool = False
+) -> Json:
+    """Parse hostile ``data`` within bounds; ``what`` names the document in errors.
+
+    With ``whole_floats`` 3.0 is read as 3: protobuf's ``Struct``, through which some tools write, knows no integers.
+    """
     if len(data) > size_bytes_max:
         raise DocumentError(f"{what} is {len(data):,} bytes long; at most {size_bytes_max:,} are read")
     try:
@@ -78,7 +83,7 @@ def parse_json(data: bytes, *, what: str, size_bytes_max: int = DOCUMENT_SIZE_BY
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique_pairs,
-            parse_float=_no_float,
+            parse_float=_whole_float if whole_floats else _no_float,
             parse_int=_bounded_int,
             parse_constant=_no_float,
         )
@@ -124,6 +129,10 @@ def _unique_pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_float(text: str) -> Json:
     raise DocumentError(f"the number {text} is not an integer")
+
+
+def _whole_float(text: str) -> Json:
+    return _bounded_int(text.removesuffix(".0")) if text.endswith(".0") else _no_float(text)
 
 
 def _bounded_int(text: str) -> int:

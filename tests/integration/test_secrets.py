@@ -26,7 +26,7 @@ ELSEWHERE = f"s3://AKIA:{PLANTED}@models/p"
 LINES = {
     "push": ("push model.h5 --name m --env none",),
     "pull": ("pull m -o out --force --target none",),
-    "verify": ("verify m --full",),
+    "verify": ("verify m --full", "verify m --signature model.h5 --key k", "verify model.h5 --signature nothing.sig"),
     "replay": ("replay m",),
     "list": ("list", "list --env keras<3"),
     "show": ("show m",),

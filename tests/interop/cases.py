@@ -19,6 +19,7 @@ from tests.interop.tampering import (
     another_leaf,
     as_blake3,
     as_shards,
+    as_shards_of_the_library,
     below_expired,
     below_no_authority,
     below_trusted_authority,
@@ -342,6 +343,14 @@ CASES = (
         True,
         False,
         "its command line hashes whole files, whatever was signed",
+    ),
+    Case(
+        "statement",
+        "files in shards as its library signs them",
+        as_shards_of_the_library,
+        True,
+        False,
+        "as above; its library does not verify them either, for it reads the size as a fraction",
     ),
     Case(
         "statement",

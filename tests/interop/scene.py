@@ -15,15 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.unit.trust.authority import SIGNS_DATA, Holder, authority, issue
 
+from modelreg import SignatureRequest, load_settings, verify_files
 from modelreg.artifact import open_artifact
-from modelreg.digest import sha256_hex
 from modelreg.digest.streams import Descriptor, ingest
 from modelreg.errors import ModelregError
-from modelreg.trust.certificates import Certificate
 from modelreg.trust.dsse import IN_TOTO_TYPE, pae
 from modelreg.trust.keys import PrivateKey, PublicKey
 from modelreg.trust.oms import Bundle, sign
-from modelreg.trust.oms_statement import differences, root_digest, statement_of
+from modelreg.trust.oms_statement import root_digest, statement_of
 
 Json = dict[str, Any]
 FILES = {"config.json": b"{}", "model.h5": b"hello", "sub/vocabulary.txt": b"a\nb\n", "sub-zero.txt": b"0"}
@@ -127,29 +126,20 @@ def hashed(model: Path) -> list[tuple[str, str]]:
         ]
 
 
-@dataclass(frozen=True)
-class OnDisk:
-    """The pieces of files that are there."""
-
-    folder: Path
-
-    def size_bytes(self, path: str) -> int:
-        return (self.folder / path).stat().st_size
-
-    def sha256(self, path: str, start: int, end: int) -> str:
-        return sha256_hex((self.folder / path).read_bytes()[start:end])
-
-
-def our_refusal(scene: Scene, at: dt.datetime = NOW) -> str | None:
-    """Why we refuse the model, or ``None``."""
+def our_refusal(scene: Scene) -> str | None:
+    """Why `modelreg verify --signature` refuses the model, or ``None``."""
+    folder = scene.model.parent
+    bundle, trusted = folder / "ours.sig", folder / "ours.pem"
+    bundle.write_bytes(scene.bundle)
+    if scene.root is not None:
+        trusted.write_bytes(scene.root.pem)
+        request = SignatureRequest(bundle, roots=trusted)
+    else:
+        trusted.write_bytes(scene.key_pem or scene.key.pem.encode())
+        request = SignatureRequest(bundle, keys=(str(trusted),))
     try:
-        bundle = Bundle.parse(scene.bundle)
-        if scene.root is not None:
-            signed = bundle.verify_with_roots([Certificate.from_der(scene.root.der)], at)
-        else:
-            key = PublicKey.from_pem(scene.key_pem) if scene.key_pem is not None else scene.key
-            signed = bundle.verify_with_keys([key])
-        found = differences(signed.statement, hashed(scene.model), pieces=OnDisk(scene.model))
+        found = verify_files(scene.model, request, settings=load_settings(environ={}, cwd=folder))
     except ModelregError as error:
         return error.message
-    return ", ".join(f"{item.path} {item.flaw}" for item in found) or None
+    assert found.signature is not None
+    return None

@@ -127,6 +127,18 @@ def as_shards(scene: Scene) -> None:
     scene.change_statement(change)
 
 
+def as_shards_of_the_library(scene: Scene) -> None:
+    """Sign shards as `model_signing`'s library writes them, whose own reader stumbles over the decimal fraction."""
+    as_shards(scene)
+
+    def change(statement: Json) -> None:
+        predicate(statement)["serialization"]["shard_size"] = 3.0
+        for item in predicate(statement)["resources"]:
+            item["algorithm"] = "sha256-sharded-3"
+
+    scene.change_statement(change)
+
+
 def trust(scene: Scene, key: PrivateKey) -> None:
     scene.key = key.public
 

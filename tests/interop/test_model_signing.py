@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.interop.cases import CASES, Case, table
-from tests.interop.conftest import Tool
-from tests.interop.scene import NOW, Scene, hashed, our_refusal, signed_scene
+from tests.interop.conftest import ENVIRONMENT, Tool
+from tests.interop.scene import NOW, SIGNER, Scene, hashed, our_refusal, signed_scene
 from tests.unit.trust.authority import SIGNS_DATA, authority, issue
 
 from modelreg import Registry
 from modelreg.trust.keys import Algorithm, PrivateKey
 from modelreg.trust.oms import sign
 from modelreg.trust.oms_statement import statement_of
+from modelreg_cli.app import main
 
 CURVES = [Algorithm.ECDSA_P256, Algorithm.ECDSA_P384, Algorithm.ECDSA_P521]
 PAGE = Path(__file__).parents[2] / "docs" / "signing-interop.md"
@@ -120,7 +123,28 @@ def test_what_the_public_tool_signs_we_take(algorithm: Algorithm, kind: str, sce
     found = dataclasses.replace(scene, model=model, key=key.public, bundle=bundle.read_bytes())
     assert our_refusal(found) is None
     (scene.model / "model.h5").write_bytes(b"hullo")
-    assert our_refusal(found) == "model.h5 changed"
+    assert str(our_refusal(found)).endswith("model.h5 does not hold the bytes that were signed")
+
+
+SHARDED = """
+import pathlib, sys
+from model_signing import hashing, signing
+config = signing.Config().use_elliptic_key_signer(private_key=pathlib.Path(sys.argv[1]))
+config.set_hashing_config(hashing.Config().use_shard_serialization(shard_size=3)).sign(sys.argv[2], sys.argv[3])
+"""
+
+
+def test_shards_that_the_public_library_signs_we_take(scene: Scene) -> None:
+    """Claim: its command line makes none, its library cannot read its own, and here they verify and tell a change."""
+    secret, bundle = scene.model.parent / "secret.pem", scene.model.parent / "model.sig"
+    secret.write_bytes(SIGNER.to_pem())
+    program: list[str | Path] = [ENVIRONMENT / "bin" / "python", "-c", SHARDED, secret, scene.model, bundle]
+    subprocess.run(program, check=True, capture_output=True, timeout=60)
+    found = dataclasses.replace(scene, bundle=bundle.read_bytes())
+    assert found.statement["predicate"]["serialization"]["method"] == "shards"
+    assert our_refusal(found) is None
+    (scene.model / "model.h5").write_bytes(b"hello\0")
+    assert str(our_refusal(found)).endswith("model.h5 does not hold the bytes that were signed")
 
 
 @pytest.mark.parametrize("algorithm", CURVES)
@@ -149,3 +173,42 @@ def test_certificate_chains_are_taken_both_ways(algorithm: Algorithm, scene: Sce
     status, output = model_signing("sign", "certificate", *how, "--signature", bundle, scene.model)
     assert status == 0, output
     assert our_refusal(dataclasses.replace(scene, bundle=bundle.read_bytes())) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_command_takes_what_the_public_tool_signs(
+    kind: str,
+    registry: Registry,
+    tmp_path: Path,
+    models: Path,
+    model_signing: Tool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Claim: files as anybody has them, the signature inside where the tool puts it, and the version of those files."""
+    monkeypatch.setenv("MODELREG_TARGET", "none")
+    path, bundle = tmp_path / "demo", tmp_path / "demo" / "model.sig"
+    if kind == "file":
+        path, bundle = tmp_path / "plain.h5", tmp_path / "model.sig"
+        shutil.copy(models / "py38" / "plain.h5", path)
+    else:
+        shutil.copytree(models / "py38" / "savedmodel_plain", path)
+    reference = registry.push(path, name="demo", environment="none").reference
+    key, secret, public = PrivateKey.generate(), tmp_path / "secret.pem", tmp_path / "public.pem"
+    secret.write_bytes(key.to_pem())
+    public.write_text(key.public.pem)
+    status, output = model_signing("sign", "key", "--private_key", secret, "--signature", bundle, path)
+    assert status == 0, output
+    home = str(registry.settings.home.value)
+    for subject in (str(path), reference):
+        line = ["verify", subject, "--signature", str(bundle), "--home", home]
+        assert main([*line, "--key", str(public)]) == 0
+        assert f"signed by the key {key.public.id[:16]}" in capsys.readouterr().out
+        assert main(line) == 16
+    changed = path if kind == "file" else path / "saved_model.pb"
+    changed.chmod(0o644)
+    with changed.open("ab") as file:
+        file.write(b" ")
+    capsys.readouterr()
+    assert main(["verify", str(path), "--signature", str(bundle), "--key", str(public)]) == 16
+    assert f"{changed.name} does not hold the bytes that were signed" in capsys.readouterr().err

@@ -231,3 +231,16 @@ def test_the_largest_integers_survive() -> None:
         assert parse_json(json.dumps(value).encode(), what="it") == value
         assert json.loads(canonical_json(value)) == value
     assert sys.maxsize > 2**53
+
+
+def test_a_whole_number_may_be_written_with_a_point_where_that_is_asked_for() -> None:
+    """Claim: 3.0 is 3, and nothing else with a point or an exponent is a number, nor one that is too large."""
+    assert parse_json(b"[3.0, -0.0, 12]", what="x", whole_floats=True) == [3, 0, 12]
+    for text in (b"3.0", b"1.5"):
+        with pytest.raises(DocumentError, match="is not an integer"):
+            parse_json(text, what="x")
+    for text in (b"1.5", b"3.00", b"1e3", b"1.0e0", b"1E400", b"NaN"):
+        with pytest.raises(DocumentError, match="is not an integer"):
+            parse_json(text, what="x", whole_floats=True)
+    with pytest.raises(DocumentError):
+        parse_json(b"9007199254740993.0", what="x", whole_floats=True)

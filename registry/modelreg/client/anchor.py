@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.client.claim import utc_now
-from modelreg.client.trust_pair import read_bounded
+from modelreg.client.trust_pair import read_if_there
 from modelreg.config import Settings, user_configuration
 from modelreg.digest import is_sha256
 from modelreg.errors import DocumentError, ModelregError, TrustPinError, UsageError
@@ -87,7 +87,7 @@ def _known(copy: Path) -> TrustStore | None:
 
 
 def _read(path: Path) -> bytes:
-    data = read_bounded(path)
+    data = read_if_there(path)
     if data is None:
         raise DocumentError(f"there is no trust store {path}", hint="modelreg config show")
     return data

@@ -16,7 +16,8 @@ from modelreg.client.replay import Replayed, ReplayRequest, replay_if_allowed, r
 from modelreg.client.results import Verified
 from modelreg.config import Settings, load_settings
 from modelreg.digest.streams import Progress
-from modelreg.errors import NotFoundError
+from modelreg.errors import DocumentError, NotFoundError
+from modelreg.files import read_bounded
 from modelreg.findings import Verdict
 from modelreg.manifest import (
     BUNDLES_MAX,
@@ -72,9 +73,9 @@ def read_kept_bundles(folder: Path, manifest: bytes) -> tuple[KeptBundle, ...]:
 def _read_kept_bundle(path: Path, limit: int) -> KeptBundle:
     sha256, kind, _ = path.name.split(".")
     data: bytes | None = None
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        data = file.read(limit + 1)
-    return KeptBundle(IndexedBundle(sha256, kind), None if data is None or len(data) > limit else data)
+    with contextlib.suppress(NotFoundError, DocumentError):
+        data = read_bounded(path, limit, "signature")
+    return KeptBundle(IndexedBundle(sha256, kind), data)
 
 
 def verify_folder(

@@ -17,7 +17,7 @@ from modelreg.client.memory import Memory
 from modelreg.config import find_above
 from modelreg.digest import sha256_hex
 from modelreg.errors import ConflictError, DocumentError, NotFoundError, UsageError
-from modelreg.files import reason_of, replace_file
+from modelreg.files import read_bounded, reason_of, replace_file
 from modelreg.findings import Finding
 from modelreg.manifest import IndexEntry, Manifest
 from modelreg.records import canonical_json, to_json
@@ -49,13 +49,7 @@ def find_lock(given: str | Path | None, cwd: Path) -> Path:
 
 def read_lock(path: Path) -> Lock:
     """The lock file at ``path``; raises ``NotFoundError`` where there is none, ``DocumentError`` for another file."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LOCK_SIZE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no lock file {str(path)!r}", hint="modelreg lock NAME makes one") from None
-    except OSError as error:
-        raise DocumentError(f"the lock file {path} cannot be read: {reason_of(error)}") from None
+    data = read_bounded(path, LOCK_SIZE_BYTES_MAX, "lock file", hint="modelreg lock NAME makes one")
     try:
         return Lock.parse(data)
     except DocumentError as error:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.digest import is_sha256
-from modelreg.errors import DocumentError, NotFoundError, PlacementError, UntrustedError, UsageError
-from modelreg.files import reason_of, replace_file
+from modelreg.errors import DocumentError, PlacementError, UntrustedError, UsageError
+from modelreg.files import read_bounded, reason_of, replace_file
 from modelreg.trust.checkpoint import SignedCheckpoint, open_checkpoint
 from modelreg.trust.leaf import LogLeaf
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX, VerifierKey
@@ -42,16 +42,7 @@ def vkey(text: str) -> VerifierKey:
 def read_note_file(path: Path) -> bytes:
     """The bytes of a checkpoint or proof; raises ``NotFoundError``, ``DocumentError`` for what is too long."""
     most = max(NOTE_SIZE_BYTES_MAX, PROOF_SIZE_BYTES_MAX)
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no file {str(path)!r}", hint="modelreg log prove REF -o FILE") from None
-    except OSError as error:
-        raise DocumentError(f"{str(path)!r} cannot be read: {reason_of(error)}") from None
-    if len(data) > most:
-        raise DocumentError(f"{str(path)!r} is longer than the {most:,} bytes that a proof can have")
-    return data
+    return read_bounded(path, most, "proof or checkpoint", hint="modelreg log prove REF -o FILE")
 
 
 def write_log_file(path: Path, data: bytes) -> None:

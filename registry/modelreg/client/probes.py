@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelreg.digest import sha256_hex
-from modelreg.errors import DocumentError
-from modelreg.files import reason_of, replace_file
+from modelreg.errors import DocumentError, NotFoundError
+from modelreg.files import read_bounded, replace_file
 from modelreg.records import canonical_json, from_json, parse_json, to_json
 from modelreg.store.base import Measured
 
@@ -39,12 +39,9 @@ def read_probe(home: Path, store: str) -> Probe | None:
     """The last record of an address; raises ``DocumentError`` for one that cannot be read."""
     path = probe_path(home, store)
     try:
-        with path.open("rb") as file:
-            data = file.read(SIZE_BYTES_MAX + 1)
-    except FileNotFoundError:
+        data = read_bounded(path, SIZE_BYTES_MAX, "record of a store")
+    except NotFoundError:
         return None
-    except OSError as error:
-        raise DocumentError(f"{path} cannot be read: {reason_of(error)}") from error
     probe = from_json(Probe, parse_json(data, what=str(path), size_bytes_max=SIZE_BYTES_MAX), what=str(path))
     if (probe.schema, probe.store) != (SCHEMA, store):
         raise DocumentError(f"{path} is no record of {store}")

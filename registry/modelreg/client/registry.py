@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from modelreg.client.diff import StoredVersion
     from modelreg.client.golden import GoldenRequest
     from modelreg.client.replay import Replayed, ReplayRequest
+    from modelreg.client.signature_file import SignatureRequest
     from modelreg.comparison import ModelDifference
     from modelreg.db.session import Session
     from modelreg.trust.signer import Signer
@@ -249,32 +250,38 @@ class Registry(Marks, Travel):
         *,
         full: bool = False,
         replay: ReplayRequest | None = None,
+        signature: SignatureRequest | None = None,
         progress: Progress | None = None,
         **checks: Unpack[Checks],
     ) -> Verified:
         """Check a version where it lies in the store, every byte of it; raises ``RefusedError``.
 
-        ``replay`` computes its golden predictions again, from a private copy.
+        ``replay`` computes its golden predictions again, from a private copy.  ``signature`` is one over its files,
+        made elsewhere, which must count besides; raises as ``verify_files``.
         """
         entry, judgement = self.judge(reference, Purpose.PULL, **checks)
-        name = f"{entry.model}:{entry.version}"
-        manifest = accepted(judgement, f"{name} is refused")
+        name, policy = f"{entry.model}:{entry.version}", policy_of(self.settings, Purpose.PULL, **checks)
+        manifest, verdict = accepted(judgement, f"{name} is refused"), judgement.verdict
+        found = run = None
+        if signature is not None:
+            from modelreg.client.signature_file import check_signature
+
+            found, findings = check_signature(signature, self.settings, self.store, manifest)
+            verdict = accepted_bytes(verdict, policy.settle(findings), f"{name} is refused")
         findings = check_stored(self.store, manifest, full=full, progress=progress)
-        verdict = accepted_bytes(judgement.verdict, findings, f"{name} is refused")
-        run = None
+        verdict = accepted_bytes(verdict, findings, f"{name} is refused")
         if replay is not None:
             from modelreg.client.replay import replay_if_allowed, require_golden
             from modelreg.replay import private_folder
 
             require_golden(manifest)
-            policy = policy_of(self.settings, Purpose.PULL, **checks)
             with private_folder("replay") as folder:
                 self._fetch_with_golden(judgement, folder)
                 run, findings = replay_if_allowed(folder, manifest, folder / GOLDEN_PATH, policy, replay)
             verdict = accepted_bytes(verdict, findings, f"{name} is refused")
-        return Verified(
-            entry.model, entry.version, entry.digest, manifest.size_bytes, full, verdict, run, judgement.signed_by
-        )
+        signers = judgement.signed_by
+        size_bytes = manifest.size_bytes
+        return Verified(entry.model, entry.version, entry.digest, size_bytes, full, verdict, run, signers, found)
 
     def replay(
         self,

@@ -132,10 +132,34 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSignature:
+    """A signature in a file of its own that verified, and who made it.
+
+    ``key_id`` is the id of the key, ``certificate`` the subject of the one that it stands in, if there is one.
+    ``files`` is how many files it signs.
+    """
+
+    file: str
+    key_id: str
+    certificate: str | None
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedFiles:
+    """A check of files on disk against a signature; ``signature`` is ``None`` where it counts for nothing."""
+
+    path: Path
+    size_bytes: int
+    signature: FoundSignature | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A check of a version in the store, or of a pulled folder; ``full`` tells whether the SHA-256 was checked too.
 
-    ``signed_by`` are the ids of the trusted keys that signed it.
+    ``signed_by`` are the ids of the trusted keys that signed it, ``signature`` is one over its files that was given.
     """
 
     model: str | None
@@ -146,6 +170,7 @@ class Verified:
     verdict: Verdict
     replayed: PredictionRun | None = None
     signed_by: tuple[str, ...] = ()
+    signature: FoundSignature | None = None
 
     @property
     def reference(self) -> str | None:

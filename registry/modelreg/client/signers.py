@@ -20,8 +20,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from modelreg.config.values import is_key_elsewhere
-from modelreg.errors import NotFoundError, SigningError, UsageError
-from modelreg.files import reason_of
+from modelreg.errors import SigningError, UsageError
+from modelreg.files import read_bounded
 from modelreg.trust.keys import PublicKey
 from modelreg.trust.signer import Signer
 
@@ -126,17 +126,11 @@ def _attributes(text: str, mark: str, known: tuple[str, ...]) -> dict[str, str]:
 
 def _pin_of(path: Path) -> str:
     """The one line of the file ``path``."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(PIN_SIZE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no pin-source {str(path)!r}") from None
-    except OSError as error:
-        raise SigningError(f"the pin-source {str(path)!r} cannot be read: {reason_of(error)}") from None
+    data = read_bounded(path, PIN_SIZE_BYTES_MAX, "pin-source", error=SigningError)
     try:
         line = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         line = ""
-    if not line or "\n" in line or len(data) > PIN_SIZE_BYTES_MAX:
+    if not line or "\n" in line:
         raise SigningError(f"the pin-source {str(path)!r} is not one line of text with a PIN")
     return line

@@ -16,7 +16,7 @@ from typing import Self
 
 from modelreg.client.keyring import Keyring, StoredKey
 from modelreg.errors import ConflictError, DocumentError, NotFoundError, TrustError, UsageError
-from modelreg.files import advice_on, reason_of, replace_file
+from modelreg.files import advice_on, read_bounded, reason_of, replace_file
 from modelreg.trust.acceptance import countersign, lacking, read_complete, read_envelope, sign_trust_store
 from modelreg.trust.changes import Change, changes
 from modelreg.trust.dsse import valid_signers
@@ -163,7 +163,7 @@ class TrustPair:
         path = path.with_name(path.name.removesuffix(PENDING_SUFFIX)) if path.name else path
         path = Path(os.path.realpath(path)) if path.is_symlink() else path
         pending_path = path.with_name(path.name + PENDING_SUFFIX)
-        data, pending_data = read_bounded(path), read_bounded(pending_path)
+        data, pending_data = read_if_there(path), read_if_there(pending_path)
         with _named(path):
             current = None if data is None else read_complete(data)
         with _named(pending_path):
@@ -204,7 +204,7 @@ class TrustPair:
         path = self.path if complete else self.pending_path
         try:
             with _locked(self.path.parent):
-                if (read_bounded(self.path), read_bounded(self.pending_path)) != (self._bytes, self._pending_bytes):
+                if (read_if_there(self.path), read_if_there(self.pending_path)) != (self._bytes, self._pending_bytes):
                     raise ConflictError(
                         f"{self.path} was changed by somebody else; nothing was written", hint="try again"
                     )
@@ -217,20 +217,12 @@ class TrustPair:
         return path
 
 
-def read_bounded(path: Path) -> bytes | None:
-    """The bytes of ``path``; ``None`` where nothing is.  Raises ``DocumentError``."""
+def read_if_there(path: Path) -> bytes | None:
+    """The bytes of the trust store at ``path``; ``None`` where nothing is.  Raises ``DocumentError``."""
     try:
-        with path.open("rb") as file:
-            data = file.read(FILE_SIZE_BYTES_MAX + 1)
-    except FileNotFoundError:
+        return read_bounded(path, FILE_SIZE_BYTES_MAX, "trust store")
+    except NotFoundError:
         return None
-    except OSError as error:
-        raise DocumentError(f"the trust store {path} cannot be read: {reason_of(error)}") from None
-    if len(data) > FILE_SIZE_BYTES_MAX:
-        raise DocumentError(
-            f"the trust store {path} is longer than the {FILE_SIZE_BYTES_MAX:,} bytes that one can have"
-        )
-    return data
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ class Trusted:
     anchor: Anchor | None = None
     problem: Finding | None = None
     roots: tuple[Certificate, ...] = ()
-    at: dt.datetime | None = None
+    at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     """When certificates must be valid that lead to one of ``roots``."""
 
     @property
@@ -94,14 +94,13 @@ def trusted_by(settings: Settings) -> Trusted:
         return Trusted(anchor.store.public_keys() if anchor.store else (), anchor, anchor.problem)
     named = settings.certificate_roots.value
     roots = () if named is None else read_certificates(named)
-    now = dt.datetime.now(dt.UTC)
     try:
         found = [key for key in Keyring.open(settings).list() if isinstance(key, StoredKey)]
     except SigningError as error:
         problem = RULES["MR209"].found(error.message, fix=error.hint, severity=Severity.WARN)
-        return Trusted((), None, problem, roots, now)
+        return Trusted((), None, problem, roots)
     own = tuple(PublicKey.from_pem(key.public_pem.encode("ascii")) for key in found)
-    return Trusted(own, roots=roots, at=now)
+    return Trusted(own, roots=roots)
 
 
 def read_history(index: Index, digest: str, settings: Settings, trusted: Trusted, lock: Lock | None) -> History:
@@ -136,17 +135,22 @@ def assess(
         return Assessment((), (*problems, *case.flaws), Severity.REFUSE)
     places, unproved = _places(case, anchor.store, trusted.log_keys, history)
     decision, log_index = _decided(case, anchor.store, places)
-    doubts = [
-        RULES[doubt.kind.rule].found(doubt.message, fix=doubt.fix, severity=doubt.severity)
-        for doubt in decision.doubts
-        if doubt.kind is not Distrust.MISSING  # which verify says of whatever is not signed
-    ]
+    doubts = findings_of(decision)
     unsigned = UNPROVED[anchor.store.mode]
     if not anchor.store.serves(manifest.registry):
         message = f"the trust store does not let {manifest.registry} be the registry that {case.name} comes from"
         return Assessment((), (*problems, RULES["MR205"].found(message, severity=unsigned), *case.flaws), unsigned)
     signed_by = decision.good if decision.trusted else ()
     return Assessment(signed_by, (*problems, *case.flaws, *unproved, *doubts), unsigned, log_index)
+
+
+def findings_of(decision: TrustDecision) -> tuple[Finding, ...]:
+    """What there is to say of the signers, but that there is none: whoever judges says that of all that is unsigned."""
+    return tuple(
+        RULES[doubt.kind.rule].found(doubt.message, fix=doubt.fix, severity=doubt.severity)
+        for doubt in decision.doubts
+        if doubt.kind is not Distrust.MISSING
+    )
 
 
 def _places(
@@ -244,31 +248,21 @@ class _Case:
         self.told |= {signature.key_id for signature in envelope.signatures} - found
 
     def _take_files(self, bundle: oms.Bundle) -> None:
-        """A bundle over the files alone proves no name and no version, so that it makes nobody a signer."""
-        self._count(1)
-        if bundle.chain:
-            self._take_certificates(bundle)
-            return
-        try:
-            signed = bundle.verify_with_keys(self.trusted.keys)
-        except UntrustedError:
-            if bundle.hint is not None and bundle.hint in {key.hint for key in self.trusted.keys}:
-                raise
-            return  # a stranger's; the manifest's bundle tells who signed
-        self._compare(signed.statement)
+        """A bundle over the files alone proves no name and no version, so that it makes nobody a signer.
 
-    def _take_certificates(self, bundle: oms.Bundle) -> None:
-        """While a certificate that leads to a root is valid, its key is trusted as if it were the user's own."""
-        if not self.trusted.roots or self.trusted.at is None:
+        While a certificate that leads to a root is valid, its key is trusted as if it were the user's own.
+        """
+        self._count(1)
+        if bundle.chain and not self.trusted.roots:
             return
-        try:
-            signed = bundle.verify_with_roots(self.trusted.roots, self.trusted.at)
-        except UntrustedError as error:
-            bundle.verify_by_leaf()  # a changed bundle is no stranger's
-            self.flaws.append(RULES["MR203"].found(f"{self.name}: {error.message}"))
-            return
-        self._compare(signed.statement)
-        self.certified.add(signed.key)
+        found = bundle.verify(self.trusted.keys, self.trusted.roots, self.trusted.at)
+        if isinstance(found, oms.Stranger):
+            if found.reason:
+                self.flaws.append(RULES["MR203"].found(f"{self.name}: {found.reason}"))
+            return  # the manifest's bundle tells who signed
+        self._compare(found.statement)
+        if bundle.chain:
+            self.certified.add(found.key)
 
     def _compare(self, statement: Statement) -> None:
         """Raise ``DocumentError`` if ``statement`` is of other files than the version's."""

@@ -2,8 +2,7 @@
 
 Invariants:
 
-* A child gets no shell and no standard input, and it and its own children are dead when ``capture`` returns.
-* At most ``OUTPUT_SIZE_BYTES_MAX`` of each of its streams are kept, for at most ``timeout_s`` seconds.
+* A child gets no standard input, and is bounded as ``processes`` says: ``OUTPUT_SIZE_BYTES_MAX``, ``timeout_s``.
 * A program that turns out to be no Python is given a *file*, never program text: a shell would run the text.
 * That file lies alone in a private folder, so that nothing beside it can stand in for a standard module.
 """
@@ -14,16 +13,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from modelreg.environment.document import DOCUMENT_SIZE_BYTES_MAX, Environment, from_document
 from modelreg.errors import DocumentError, UsageError
+from modelreg.processes import Ended, run_bounded
 from modelreg.records import Json, from_json
-
-if TYPE_CHECKING:
-    import subprocess
 
 MODULES_MAX = 256
 OUTPUT_SIZE_BYTES_MAX = DOCUMENT_SIZE_BYTES_MAX
@@ -87,16 +83,7 @@ def is_folder(text: str) -> bool:
     return text != "" and os.path.isdir(expand(text))  # noqa: PTH112
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a child printed; ``status`` is its exit status, or ``None`` where it had to be stopped."""
-
-    output: bytes
-    complaint: bytes
-    status: int | None
-
-
-def _run_probe(executable: Path, modules: list[str], timeout_s: float) -> _Answer:
+def _run_probe(executable: Path, modules: list[str], timeout_s: float) -> Ended:
     import tempfile
     from importlib import resources
 
@@ -106,65 +93,14 @@ def _run_probe(executable: Path, modules: list[str], timeout_s: float) -> _Answe
         return _run([str(executable), "-B", "-E", "-s", str(script), *modules], timeout_s)
 
 
-def _run(command: list[str], timeout_s: float) -> _Answer:
-    import subprocess
-    import time
-
-    deadline = time.monotonic() + timeout_s
+def _run(command: list[str], timeout_s: float) -> Ended:
     # macOS: this variable makes a framework Python take itself for the virtual environment that we run in.
     environ = {key: value for key, value in os.environ.items() if key != "__PYVENV_LAUNCHER__"}
-    pipe = subprocess.PIPE
     try:
-        process = subprocess.Popen(  # noqa: S603 - the caller's own choice of interpreter, without a shell
-            command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environ, start_new_session=True
-        )
+        return run_bounded(command, timeout_s=timeout_s, output_size_bytes_max=OUTPUT_SIZE_BYTES_MAX, environ=environ)
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"{command[0]} cannot be started as an interpreter: {reason}", hint=_HINT) from None
-    status = None
-    with process:
-        try:
-            output, complaint, ended = _read_bounded(process, deadline)
-            status = process.wait(max(0.0, deadline - time.monotonic())) if ended else None
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            if status is None:
-                _kill_group(process)
-    return _Answer(output, complaint, status)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End ``process``, which leads a session of its own, and whatever it started."""
-    import signal
-
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group whose leader has just ended
-        process.kill()
-
-
-def _read_bounded(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes, bool]:
-    """Both streams up to their bound, and whether they ended before it and before ``deadline``."""
-    import selectors
-    import time
-
-    kept = {"output": bytearray(), "complaint": bytearray()}
-    with selectors.DefaultSelector() as selector:
-        for name, stream in (("output", process.stdout), ("complaint", process.stderr)):
-            if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, name)
-        within = True
-        while within and selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            within = bool(ready)
-            for key, _ in ready:
-                chunk = os.read(key.fd, 65536)
-                kept[key.data] += chunk
-                within = within and len(kept[key.data]) <= OUTPUT_SIZE_BYTES_MAX
-                if not chunk:
-                    selector.unregister(key.fileobj)
-    return bytes(kept["output"]), bytes(kept["complaint"]), within
 
 
 def _reason(complaint: str) -> str:
@@ -173,10 +109,10 @@ def _reason(complaint: str) -> str:
     return lines[-1 if "Traceback" in complaint else 0][:200]
 
 
-def _understand(executable: Path, answer: _Answer, timeout_s: float) -> Environment:
+def _understand(executable: Path, answer: Ended, timeout_s: float) -> Environment:
     """The document in ``answer``: its last line, since a start-up file of that Python may print above it."""
     try_it = f"{executable} -E -s -c 'import sys; print(sys.version)'"
-    if max(len(answer.output), len(answer.complaint)) > OUTPUT_SIZE_BYTES_MAX:
+    if len(answer.output) > OUTPUT_SIZE_BYTES_MAX:
         bound = f"{OUTPUT_SIZE_BYTES_MAX:,} bytes"
         raise DocumentError(f"{executable} printed more than {bound}; is it an interpreter?", hint=f"try: {try_it}")
     if answer.status is None:

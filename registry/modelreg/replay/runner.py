@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from modelreg.facts import Container
 from modelreg.files import advice_on, reason_of
 from modelreg.manifest import GOLDEN_SIZE_BYTES_MAX
 from modelreg.parallel import undisturbed
+from modelreg.processes import end_group
 from modelreg.records import to_json
 from modelreg.replay.answer import ANSWER_NAME, GOLDEN_NAME, Ending, understand
 from modelreg.replay.run import Making, PredictionRun
@@ -188,7 +188,8 @@ def _run(command: list[str], folder: Path, timeout_s: float) -> Ending:
     except subprocess.TimeoutExpired:
         status = None
     finally:
-        _kill_group(process)
+        end_group(process)
+        process.wait()
         with undisturbed():
             reader.join(_DRAIN_S)
     return Ending(status, bytes(tail).decode("utf-8", "replace"))
@@ -201,12 +202,3 @@ def _drain(process: subprocess.Popen[bytes], tail: bytearray) -> None:
         while chunk := os.read(stream.fileno(), 65536):
             tail += chunk
             del tail[:-TAIL_SIZE_BYTES]
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End ``process``, which leads a session of its own, and whatever it started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group whose leader has just ended
-        process.kill()
-    process.wait()

@@ -119,6 +119,28 @@ class Bundle:
         verify_chain(self.chain, roots, at)
         return self.verify_by_leaf()
 
+    def verify(self, keys: Iterable[PublicKey], roots: Iterable[Certificate], at: dt.datetime) -> Signed | Stranger:
+        """Check the signature against trusted ``keys``, or its chain up to one of ``roots`` as it stood ``at`` a time.
+
+        Whoever else made it is a ``Stranger``; raises as ``verify_with_keys`` for one that claims to be by one of
+        ``keys``, or by its own certificate, and is not.
+        """
+        known = set(keys)
+        if not self.chain:
+            if self.hint in {key.hint for key in known} or any(map(self._is_by, known)):
+                return self.verify_with_keys(known)
+            return Stranger(f"the key with the hint {self.hint[:12]}" if self.hint else "a key that gives no hint", "")
+        signed = self.verify_by_leaf()
+        if signed.key in known:
+            return signed
+        from modelreg.trust.certificates import Certificate, verify_chain
+
+        try:
+            verify_chain(self.chain, roots, at)
+        except UntrustedError as error:
+            return Stranger(f"the certificate of {Certificate.from_der(self.chain[0]).subject!r}", error.message)
+        return signed
+
     def _is_by(self, key: PublicKey) -> bool:
         (signature,) = self.envelope.signatures
         message = pae(self.envelope.payload_type, self.envelope.payload)
@@ -131,6 +153,14 @@ class Signed:
 
     key: PublicKey
     statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Who made a bundle by its own word, for whom nobody vouches; ``reason`` is why its certificates do not."""
+
+    name: str
+    reason: str
 
 
 def sign(statement: Statement, signer: Signer, *, chain: Iterable[bytes] = ()) -> Bundle:

@@ -5,6 +5,8 @@ Invariants:
 * Names are not part of a statement's root digest: two trees with a file renamed have one root.  So the root is
   compared and never taken as an identity; what counts are the pairs of name and digest, each name once.
 * Of the specification's hashes SHA-256 alone is computed; the others are refused by their names.
+* Shards are read as the specification has them and as ``model_signing``'s library writes them: the size as 3.0, the
+  hash as ``sha256-sharded-3``.
 * Nothing is left out: a file that the signer told to ignore (``.git``) is a file that nobody signed.
 
 Reading and hashing is the caller's: files come in as pairs of relative path and SHA-256.
@@ -71,7 +73,7 @@ class Statement:
         self._check_serialization()
         seen: set[str] = set()
         for resource in self.resources:
-            _check_resource(resource)
+            _check_resource(resource, self.serialization.shard_size)
             if resource.name in seen:
                 raise DocumentError(f"the resource {resource.name[:200]!r} stands twice in the statement")
             seen.add(resource.name)
@@ -91,7 +93,7 @@ class Statement:
     @classmethod
     def parse(cls, data: bytes) -> Statement:
         """Read what was signed; raises ``DocumentError``."""
-        value = parse_json(data, what=_WHAT, size_bytes_max=STATEMENT_SIZE_BYTES_MAX)
+        value = parse_json(data, what=_WHAT, size_bytes_max=STATEMENT_SIZE_BYTES_MAX, whole_floats=True)
         document = from_json(_StatementDocument, value, what=_WHAT)
         for told, known in ((document.kind, STATEMENT_TYPE), (document.predicate_type, PREDICATE_TYPE)):
             if told != known:
@@ -100,6 +102,12 @@ class Statement:
             raise DocumentError(f"{_WHAT} has {len(document.subject)} subjects, not one")
         (subject,), predicate = document.subject, document.predicate
         return cls(subject.name, subject.digest.sha256, predicate.resources, predicate.serialization)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files that were signed, whole or in shards; raises ``DocumentError`` for what is no shard."""
+        names = (resource.name for resource in self.resources)
+        return frozenset(names if self.serialization.shard_size is None else (_shard(name)[0] for name in names))
 
     def to_bytes(self) -> bytes:
         """The statement as canonical JSON."""
@@ -123,12 +131,13 @@ class Statement:
         )
 
 
-def _check_resource(resource: Resource) -> None:
+def _check_resource(resource: Resource, shard_size: int | None = None) -> None:
     if not 1 <= len(resource.name) <= NAME_LENGTH_MAX:
         raise DocumentError(
             f"a resource's name has {len(resource.name):,} characters: 1 to {NAME_LENGTH_MAX:,} are read"
         )
-    _check_hash(resource.algorithm)
+    if shard_size is None or resource.algorithm != f"sha256-sharded-{shard_size}":
+        _check_hash(resource.algorithm)
     if not is_sha256(resource.digest):
         raise DocumentError(f"the digest of {resource.name[:200]!r} is not 64 lowercase hex digits")
 

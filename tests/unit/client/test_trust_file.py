@@ -227,7 +227,7 @@ def test_a_key_joins_a_role_and_its_threshold_is_kept(single: TrustFile, tmp_pat
         (lambda file: file.add(["ada"], "x/*/y"), "not a pattern"),
         (lambda file: file.add(["ada"]), "says so already"),
         (lambda file: file.add(["nobody"], "*"), "neither a PEM file"),
-        (lambda file: file.add(["nothing.pem"], "*"), "no public key nothing.pem"),
+        (lambda file: file.add(["nothing.pem"], "*"), "no public key 'nothing.pem'"),
         (lambda file: file.add(["=ada"], "*"), "neither|cannot be a key's name"),
         (lambda file: file.remove("ada"), "is a root key"),
         (lambda file: file.remove(None), "nothing is named"),

@@ -267,6 +267,25 @@ def test_shards_are_verified_where_they_are_met(size: int) -> None:
         assert compared(statement, {**files, "a:0:5": longer}) == (Difference("a:0:5", Flaw.CHANGED),)
 
 
+def test_shards_as_the_public_library_writes_them() -> None:
+    """Claim: a size that protobuf made a fraction of, and a hash that names it; one of another size is none."""
+    statement = shards({"a": b"0123456", "b": b"x"}, 3)
+    told = json.loads(statement.to_bytes())
+    told["predicate"]["serialization"]["shard_size"] = 3.0
+    for item in told["predicate"]["resources"]:
+        item["algorithm"] = "sha256-sharded-3"
+    found = Statement.parse(json.dumps(told).encode())
+    assert found.serialization == statement.serialization
+    assert compared(found, {"a": b"0123456", "b": b"x"}) == ()
+    assert found.paths == {"a", "b"}
+    told["predicate"]["resources"][0]["algorithm"] = "sha256-sharded-4"
+    with pytest.raises(DocumentError, match="hashed with 'sha256-sharded-4'"):
+        Statement.parse(json.dumps(told).encode())
+    told["predicate"]["serialization"].update(method="files", shard_size=None)
+    with pytest.raises(DocumentError, match="hashed with 'sha256-sharded"):
+        Statement.parse(json.dumps(told).encode())
+
+
 def test_shards_tell_missing_and_added_files() -> None:
     """Claim: names are compared as with whole files; an empty file, which has no shard, is signed by nobody."""
     statement = shards({"a": b"0123", "b": b"4"}, 2)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelreg.errors import DocumentError, NotFoundError, SigningError, UsageError
-from modelreg.files import reason_of
+from modelreg.errors import DocumentError, SigningError, UsageError
+from modelreg.files import read_bounded
 from modelreg.trust.keys import PublicKey
 from modelreg.trust.oms import KINDS
 from modelreg.trust.signer import Signer
@@ -66,13 +66,7 @@ def read_certificates(path: Path) -> tuple[Certificate, ...]:
     """The certificates of the PEM file ``path``; raises ``NotFoundError``, ``UsageError`` and ``DocumentError``."""
     from modelreg.trust.certificates import PEM_SIZE_BYTES_MAX, Certificate
 
-    try:
-        with path.open("rb") as file:
-            data = file.read(PEM_SIZE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no file of certificates {str(path)!r}") from None
-    except OSError as error:
-        raise UsageError(f"the certificates {str(path)!r} cannot be read: {reason_of(error)}") from None
+    data = read_bounded(path, PEM_SIZE_BYTES_MAX, "file of certificates", error=UsageError)
     try:
         return Certificate.all_from_pem(data)
     except DocumentError as error:
