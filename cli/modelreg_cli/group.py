@@ -20,7 +20,7 @@ COMMANDS = {
     "inspect": "Read a file, a folder or a version: layers, tensors, custom objects, hazards.",
     "diagnose": "Say whether a model will load there, why not, and what to type.",
     "repair": "Mend a model for another Keras by rewriting its configuration, never its weights.",
-    "alias": "Point an alias at a version, or delete it.",
+    "alias": "Point an alias at a version, delete it, or show its history.",
     "withdraw": "Refuse a version from now on, and say why.",
     "sign": "Sign a version that is in the registry.",
     "lock": "Write down which versions names stand for, for pull --locked.",

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Signed,
         SignedFiles,
         Swept,
+        TrustAnnounced,
         Verified,
         Version,
         Withdrawn,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from modelreg.client.signers import certified, export_public, open_signer
     from modelreg.client.trust_file import TrustFile
     from modelreg.client.trust_pair import Awaited, SavedTrust, TrustDraft
+    from modelreg.client.witnessing import Witnessed
     from modelreg.comparison import Change, LayerChange, ModelDifference, Relation, Side, TensorChange
     from modelreg.config import Setting, Settings, load_place, load_settings
     from modelreg.config.values import is_key_elsewhere
@@ -152,10 +154,12 @@ _HOMES = {
         "Signed",
         "SignedFiles",
         "Swept",
+        "TrustAnnounced",
         "Verified",
         "Version",
         "Withdrawn",
     ),
+    "modelreg.client.witnessing": ("Witnessed",),
     "modelreg.client.schema": ("schema_status", "upgrade_schema"),
     "modelreg.client.signature_file": ("SignatureRequest", "verify_files"),
     "modelreg.client.signers": ("certified", "export_public", "open_signer"),
@@ -315,6 +319,7 @@ __all__ = [
     "Swept",
     "Target",
     "TensorChange",
+    "TrustAnnounced",
     "TrustDraft",
     "TrustFile",
     "TrustStore",
@@ -326,6 +331,7 @@ __all__ = [
     "Version",
     "VersionFilter",
     "Withdrawn",
+    "Witnessed",
     "__version__",
     "address_of",
     "capture",

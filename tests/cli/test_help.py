@@ -29,12 +29,12 @@ HEAVY = [
     "pygments",
 ]
 GROUPS: dict[str, tuple[str, ...]] = {
-    "log": ("show", "checkpoint", "prove", "verify", "audit", "key", "forget"),
-    "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import"),
+    "log": ("show", "checkpoint", "witness", "prove", "verify", "audit", "key", "forget"),
+    "trust": ("init", "show", "add", "remove", "revoke", "rotate", "amend", "sign", "import", "announce"),
     "key": ("generate", "list", "show", "export", "import", "passwd"),
     "env": ("capture", "diff"),
     "config": ("show",),
-    "db": ("status", "upgrade", "reindex"),
+    "db": ("status", "upgrade", "rebuild", "reindex"),
 }
 LEAVES: list[tuple[str, ...]] = [
     leaf for name in COMMANDS for leaf in ([(name, part) for part in GROUPS[name]] if name in GROUPS else [(name,)])

@@ -61,6 +61,7 @@ ANSWERS = {
     "trust amend trust.json --mode enforce": "trust-amend",
     "trust sign two.json --key bob": "trust-sign",
     "trust sign two.json --dry-run": "trust-sign",
+    "trust announce trust.json": "trust-announce",
     "trust import trust.json --root $ROOT": "trust-import",
     "trust import trust.json --root $ROOT --dry-run": "trust-import",
     "sign demo --key ada": "sign",
@@ -87,6 +88,22 @@ def test_answers_are_one_object_with_a_schema(
     """Every command's answer is one JSON object that names its form, and nothing stands on standard error."""
     line = line.replace("$MODEL", str(models / "py38/plain.h5")).replace("$EXAMPLES", str(examples))
     line = line.replace("$KEYS", str(ada.parent)).replace("$ROOT", trust)
+    answer = run(*line.split(), "--json")
+    assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "schema"),
+    [
+        ("alias demo seen --reason first", "alias demo seen --history", "alias-history"),
+        ("key generate wit --algorithm ed25519 --no-passphrase", "log witness --key wit", "log-witness"),
+        ("key generate wit --algorithm ed25519 --no-passphrase", "log witness --key wit --dry-run", "log-witness"),
+    ],
+)
+@pytest.mark.usefixtures("demo")
+def test_answers_that_need_something_before(before: str, line: str, schema: str, run: Callable[..., Any]) -> None:
+    """The same of commands that show what another one made."""
+    assert run(*before.split()).status == 0
     answer = run(*line.split(), "--json")
     assert (answer.status, answer.err, answer.json["schema"]) == (0, "", f"modelreg.{schema}/v1")
 

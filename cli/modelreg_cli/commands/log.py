@@ -87,10 +87,12 @@ def _row(entry: LogLine) -> tuple[str, ...]:
 
 
 def _about(entry: LogLine) -> str:
+    if entry.model is None:
+        return "-" if entry.version is None else f"trust store {entry.version}"
     if entry.alias is not None:
         target = "deleted" if entry.version is None else f"-> {entry.version}"
         return f"{entry.model}@{entry.alias} {target}"
-    return f"{entry.model}:{entry.version}" if entry.model else "-"
+    return f"{entry.model}:{entry.version}"
 
 
 def _entry_value(entry: LogLine) -> Json:

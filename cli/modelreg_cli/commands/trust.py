@@ -14,9 +14,10 @@ from modelreg_cli.exits import ConfirmationError
 from modelreg_cli.invocation import Invocation, command, new_app
 from modelreg_cli.passphrases import FromFile
 from modelreg_cli.result import Block, Lines, Result
-from modelreg_cli.signing import unlocked
+from modelreg_cli.signing import KEY_ID_SHOWN, NoSign, SignWith, key_of, unlocked, unsigned
 from modelreg_cli.terminal import is_terminal
 from modelreg_cli.trust_view import acceptance_line, awaited_lines, draft_result, store_blocks, store_value
+from modelreg_cli.wording import uncovered
 
 if TYPE_CHECKING:
     from modelreg import ImportedTrust, Json, Keyring, TrustDraft, TrustFile, TrustStore
@@ -344,6 +345,46 @@ def import_(
         blocks=(Lines((line, f"fingerprint of the roots: {done.store.root.fingerprint}")),),
         quiet=(str(done.path),),
         notes=tuple(notes),
+    )
+
+
+@app.command()
+@command
+def announce(
+    invocation: Invocation,
+    file: File,
+    *,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="What changed.", show_default=False)
+    ] = None,
+    sign: SignWith = None,
+    no_sign: NoSign = False,
+    passphrase_file: FromFile = None,
+) -> Result:
+    """State in the registry's log which version the trust store is, for auditors and watchers.
+
+    Nobody trusts anybody because of it: a trust store is accepted by its root keys alone.
+    """
+    given = {} if reason is None else {"reason": reason}
+    with invocation.registry() as registry:
+        key = key_of(invocation, sign, passphrase_file, no_sign=no_sign)
+        done = registry.announce_trust(file, signer=key.signer, **given)
+    lines = [f"version {done.version} of the trust store is in the log"]
+    if done.signed_by is not None:
+        lines.append(f"signed by {key.name} ({done.signed_by[:KEY_ID_SHOWN]})")
+    return Result(
+        schema="trust-announce",
+        value={
+            "version": done.version,
+            "fingerprint": done.fingerprint,
+            "reason": done.reason,
+            "signed_by": done.signed_by,
+            "not_signed": key.why_not,
+            "checkpoint_problem": done.checkpoint_problem,
+        },
+        blocks=(Lines(tuple(lines)),),
+        quiet=(done.fingerprint,),
+        notes=(*unsigned(key, "the statement"), *uncovered(done.checkpoint_problem)),
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from modelreg.client.claim import utc_now
 from modelreg.client.trust_pair import read_if_there
 from modelreg.config import Settings, user_configuration
-from modelreg.digest import is_sha256
+from modelreg.digest import is_sha256, sha256_hex
 from modelreg.errors import DocumentError, ModelregError, TrustPinError, UsageError
 from modelreg.files import reason_of, replace_file
 from modelreg.findings import Finding, Severity
@@ -91,6 +91,15 @@ def _read(path: Path) -> bytes:
     if data is None:
         raise DocumentError(f"there is no trust store {path}", hint="modelreg config show")
     return data
+
+
+def read_trust_store(path: Path) -> tuple[TrustStore, str]:
+    """The trust store in a file, if its own roots have signed it, and the SHA-256 of the file.
+
+    Raises ``DocumentError``, and ``TrustError`` for one that lacks signatures.
+    """
+    data = _read(path)
+    return read_complete(data), sha256_hex(data)
 
 
 def _keep(copy: Path, data: bytes) -> None:

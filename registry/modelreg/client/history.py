@@ -15,7 +15,10 @@ from modelreg.trust.statements import Pointer, Withdrawal, parse_statement
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an entry is about, as far as anything tells; ``version`` is ``None`` for an alias that was deleted."""
+    """What an entry is about, as far as anything tells; ``version`` is ``None`` for an alias that was deleted.
+
+    Without a ``model`` it is that of a trust store.
+    """
 
     model: str | None = None
     version: int | None = None
@@ -30,7 +33,7 @@ def about(row: StatementRow) -> About:
         return About(row.model or None, None, row.alias or None)
     if isinstance(said, Pointer):
         return About(said.model, None if said.deleted else said.target.version, said.alias)
-    return About(said.model, said.target.version) if isinstance(said, Withdrawal) else About()
+    return About(said.model, said.target.version) if isinstance(said, Withdrawal) else About(None, said.version)
 
 
 def moves(index: Index, model: str, alias: str, limit: int | None) -> tuple[Move, ...]:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from modelreg.client.claim import utc_now
 from modelreg.client.history import About, about
-from modelreg.client.results import AliasMoved, LogHead, LogLine, LogProven, Moved, Pushed, Signed, Withdrawn
+from modelreg.client.results import (
+    AliasMoved,
+    LogHead,
+    LogLine,
+    LogProven,
+    Moved,
+    Pushed,
+    Signed,
+    TrustAnnounced,
+    Withdrawn,
+)
 from modelreg.config import Settings
 from modelreg.db.leases import Leases
 from modelreg.db.log import LeafRow
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from modelreg.trust.note import NoteSigner
     from modelreg.trust.signer import Signer
 
-Done = TypeVar("Done", Pushed, Signed, Moved, AliasMoved, Withdrawn)
+Done = TypeVar("Done", Pushed, Signed, Moved, AliasMoved, Withdrawn, TrustAnnounced)
 
 
 class Log:

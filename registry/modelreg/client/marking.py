@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from modelreg.client.claim import Claim, utc_now
-from modelreg.client.results import AliasMoved, Withdrawn
+from modelreg.client.results import AliasMoved, TrustAnnounced, Withdrawn
 from modelreg.client.stating import Speaker, Stating
 from modelreg.db.leases import Leases
 from modelreg.db.records import Index
@@ -19,8 +19,9 @@ from modelreg.db.transaction import Transaction
 from modelreg.errors import ConflictError
 from modelreg.manifest import IndexEntry
 from modelreg.store.base import Store
+from modelreg.trust.leaf import LeafKind
 
-Done = TypeVar("Done", AliasMoved, Withdrawn)
+Done = TypeVar("Done", AliasMoved, Withdrawn, TrustAnnounced)
 
 Expected = int | Literal["none"] | None
 """Where an alias must point for a change to be made: a version, nowhere (``"none"``), or anywhere (``None``)."""
@@ -81,6 +82,20 @@ class Marking:
             return done if transaction.is_withdrawn(entry.model, entry.version, reason, done.withdrawn_at) else None
 
         return self._stated("withdraw", work, worked)
+
+    def announce_trust(self, announced: TrustAnnounced, root_fingerprint: str) -> TrustAnnounced:
+        """State that the trust store has a new version."""
+
+        def state(stating: Stating) -> TrustAnnounced:
+            stating.trust(announced.version, announced.fingerprint, root_fingerprint, announced.reason)
+            return announced
+
+        def stated(transaction: Transaction) -> TrustAnnounced | None:
+            last = transaction.statements.last(LeafKind.TRUST)
+            is_there = last is not None and announced.fingerprint.encode() in last.statement
+            return announced if is_there else None
+
+        return self._stated("trust announce", state, stated)
 
     @property
     def _signer(self) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from modelreg.client.checks import Checks, accepted, evidence_of, policy_of, target_of
 from modelreg.client.log import Log
 from modelreg.client.marking import Expected, Marking
-from modelreg.client.results import AliasMoved, Move, Signed, Withdrawn
+from modelreg.client.results import AliasMoved, Move, Signed, TrustAnnounced, Withdrawn
 from modelreg.client.stating import NO_REASON, Speaker, stated_reason
 from modelreg.errors import ConflictError, NotFoundError
 from modelreg.manifest import IndexEntry
@@ -106,6 +107,22 @@ class Marks(Log):
         """
         marking, signer_of_log = self._marking(signer), self._log_signer()
         return self._covered(marking.withdraw(self.resolve(reference), stated_reason(reason)), signer_of_log)
+
+    def announce_trust(
+        self, path: str | Path, *, reason: str = NO_REASON, signer: Signer | None = None
+    ) -> TrustAnnounced:
+        """State in the log which version the trust store in the file ``path`` is, for auditors and watchers.
+
+        Nothing is believed because of it.  Raises ``DocumentError`` for a file that is no complete trust store,
+        ``SigningError`` where the signer cannot sign.
+        """
+        from modelreg.client.anchor import read_trust_store
+
+        store, fingerprint = read_trust_store(Path(path))
+        by = None if signer is None else signer.public.id
+        marking, signer_of_log = self._marking(signer), self._log_signer()
+        announced = TrustAnnounced(store.version, fingerprint, stated_reason(reason), by)
+        return self._covered(marking.announce_trust(announced, store.root.fingerprint), signer_of_log)
 
     def _marking(self, signer: Signer | None) -> Marking:
         speaker = Speaker(self._origin(), self.settings.user.value, signer)

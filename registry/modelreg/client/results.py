@@ -259,6 +259,17 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustAnnounced:
+    """A version of a trust store that the log tells of, by the SHA-256 of its file; see ``AliasMoved`` for the rest."""
+
+    version: int
+    fingerprint: str
+    reason: str
+    signed_by: str | None = None
+    checkpoint_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
     """An archive that was written to ``path``, or with ``dry_run`` would be; ``digest`` is that of its index."""
 
