@@ -8,30 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.client.signature_files import FILES, pem, settings_of, shards, signed, statement, trusting
 from tests.unit.trust.authority import SIGNS_DATA, Holder, authority, issue
-from tests.unit.trust.people import KEYS, ids, role, store
+from tests.unit.trust.people import KEYS, ids, role
 
-from modelreg import Mode, RefusedError, Registry, SignatureRequest, SignedFiles, load_settings, verify_files
+from modelreg import Mode, RefusedError, SignatureRequest, SignedFiles, verify_files
 from modelreg.client import signature_file
 from modelreg.client.keyring import file_of
 from modelreg.client.placed import Placed
-from modelreg.config import Settings
-from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError, NotFoundError, UsageError
-from modelreg.trust.acceptance import sign_trust_store
 from modelreg.trust.keys import PrivateKey
-from modelreg.trust.oms import sign
-from modelreg.trust.oms_statement import Resource, Serialization, Statement, root_digest, statement_of
 from modelreg.trust.roles import Revocation
 from modelreg.trust.signers.file import make_key_folder, write_key_file
-from modelreg.trust.trust_store import Enforcement, TrustedRegistry
+from modelreg.trust.trust_store import Enforcement
 
 NOW = dt.datetime.now(dt.UTC)
 PAST, FUTURE = NOW - dt.timedelta(days=30), NOW + dt.timedelta(days=30)
-FAR = "2099-01-01T00:00:00Z"
 ROOT = authority("Root", end=dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
 OTHER = authority("Root", end=dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
-FILES = {"config.json": b"{}", "model.h5": b"hello", "sub/vocabulary.txt": b"a\nb\n"}
 
 
 def leaf(*, end: dt.datetime = FUTURE) -> Holder:
@@ -67,26 +61,6 @@ def check(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Check
     return run
 
 
-def settings_of(tmp_path: Path, **flags: str) -> Settings:
-    given = {"home": str(tmp_path / "home"), "target": "none", "keys": str(tmp_path / "keys"), **flags}
-    return load_settings(given, environ={}, cwd=tmp_path)
-
-
-def statement(files: dict[str, bytes] = FILES, **more: tuple[str, ...]) -> Statement:
-    return statement_of([(path, sha256_hex(data)) for path, data in files.items()], name="model", **more)
-
-
-def signed(tmp_path: Path, signer: PrivateKey = KEYS["ada"], *chain: Holder, over: Statement | None = None) -> None:
-    made = sign(over or statement(), signer, chain=[each.der for each in chain])
-    (tmp_path / "model.sig").write_bytes(made.to_bytes())
-
-
-def pem(tmp_path: Path, signer: PrivateKey = KEYS["ada"]) -> str:
-    path = tmp_path / f"{signer.public.id[:8]}.pem"
-    path.write_text(signer.public.pem)
-    return str(path)
-
-
 def roots(tmp_path: Path, *holders: Holder) -> Path:
     path = tmp_path / "roots.pem"
     path.write_bytes(b"".join(holder.pem for holder in holders))
@@ -97,12 +71,6 @@ def own(tmp_path: Path, key: PrivateKey = KEYS["ada"]) -> None:
     """Make it one of the user's own."""
     make_key_folder(tmp_path / "keys")
     write_key_file(tmp_path / "keys" / "mine.key", file_of(key, None).to_bytes())
-
-
-def trusting(tmp_path: Path, **changes: object) -> str:
-    document = store(expires_at=FAR, **changes)
-    (tmp_path / "trust.json").write_bytes(sign_trust_store(document, [KEYS["ada"], KEYS["bob"]]))
-    return str(tmp_path / "trust.json")
 
 
 def refusal(check: Callable[[], object]) -> dict[str, str]:
@@ -229,16 +197,6 @@ def test_a_file_by_itself_is_not_a_folder_of_more(check: Check, tmp_path: Path) 
     """Claim: what is signed under no name is none of several files."""
     signed(tmp_path, over=statement({".": b"hello"}))
     assert refusal(lambda: check(pem(tmp_path))) == {"MR202": "refuse"}
-
-
-def shards(files: dict[str, bytes], size: int) -> Statement:
-    pieces = [
-        Resource(f"{path}:{start}:{min(start + size, len(data))}", "sha256", sha256_hex(data[start : start + size]))
-        for path, data in files.items()
-        for start in range(0, len(data), size)
-    ]
-    told = Serialization("shards", "sha256", allow_symlinks=False, shard_size=size)
-    return Statement("model", root_digest(piece.digest for piece in pieces), tuple(pieces), told)
 
 
 def test_files_in_shards(check: Check, model: Path, tmp_path: Path) -> None:
@@ -389,82 +347,3 @@ def test_what_cannot_be_read_is_told(check: Check, tmp_path: Path) -> None:
     (tmp_path / "model.sig").mkdir()
     with pytest.raises(UsageError, match=r"the signature .*model\.sig.* cannot be read"):
         check()
-
-
-# --- a version in the registry ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return lambda **flags: Registry.open(settings=settings_of(tmp_path, **flags))
-
-
-def pushed(registry: Registry, tmp_path: Path) -> str:
-    path = tmp_path / "model.h5"
-    path.write_bytes(b"hello")
-    return registry.push(path, name="fraud", environment="none").reference
-
-
-@pytest.mark.parametrize(
-    "over",
-    [statement({"model.h5": b"hello"}), statement({".": b"hello"}), shards({"model.h5": b"hello"}, 2)],
-    ids=["its name", "no name", "shards"],
-)
-def test_a_version_in_the_registry(over: Statement, registry: Callable[..., Registry], tmp_path: Path) -> None:
-    """Claim: a bundle over its files counts, and one over others refuses before a byte of the model is read."""
-    with registry() as one:
-        reference = pushed(one, tmp_path)
-        signed(tmp_path, over=over)
-        request = SignatureRequest(tmp_path / "model.sig", (pem(tmp_path),))
-        found = one.verify(reference, signature=request)
-        assert found.signature is not None
-        assert found.signature.key_id == KEYS["ada"].public.id
-        assert "MR201" in {finding.rule for finding in found.verdict.warnings}  # nobody signed the manifest
-        signed(tmp_path, over=statement({"model.h5": b"hullo", "more.txt": b""}))
-        with pytest.raises(RefusedError) as caught:
-            one.verify(reference, signature=request, progress=lambda _: pytest.fail("the model was read"))
-    assert [finding.message for finding in caught.value.verdict.refusals] == [
-        "model.h5 does not hold the bytes that were signed",
-        "more.txt was signed and is not there",
-    ]
-
-
-def test_a_version_whose_bytes_were_changed(registry: Callable[..., Registry], tmp_path: Path) -> None:
-    """Claim: a good signature over the manifest's digests does not stand for the bytes; those are checked as ever."""
-    with registry() as one:
-        reference = pushed(one, tmp_path)
-        (blob,) = [place for place in (tmp_path / "home").rglob("*") if place.is_file() and place.stat().st_size == 5]
-        blob.chmod(0o644)
-        blob.write_bytes(b"hullo")
-        signed(tmp_path, over=statement({"model.h5": b"hello"}))
-        with pytest.raises(RefusedError) as caught:
-            one.verify(reference, signature=SignatureRequest(tmp_path / "model.sig", (pem(tmp_path),)))
-    assert caught.value.exit_status == 8
-
-
-def test_a_version_is_asked_about_by_its_own_name(registry: Callable[..., Registry], tmp_path: Path) -> None:
-    """Claim: the roles are those of the model, of a registry that may be; another name is an error."""
-    trust = trusting(tmp_path, roles=(role("fraud", "ada"), role("*", "bob")))
-    with registry(trust_store=trust) as one:
-        reference = pushed(one, tmp_path)
-        request = SignatureRequest(tmp_path / "model.sig")
-        signed(tmp_path, over=statement({"model.h5": b"hello"}))
-        checks = {"allow": ["MR201"]}  # the manifest is not signed, which an enforced trust store refuses
-        found = one.verify(reference, signature=request, **checks)  # type: ignore[arg-type]
-        assert found.signature is not None
-        signed(tmp_path, KEYS["bob"], over=statement({"model.h5": b"hello"}))
-        with pytest.raises(RefusedError, match="bob"):
-            one.verify(reference, signature=request, **checks)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="is one of 'fraud', not of 'team/x'"):
-            one.verify(reference, signature=SignatureRequest(request.file, model="team/x"), **checks)  # type: ignore[arg-type]
-    elsewhere = trusting(
-        tmp_path,
-        version=2,
-        mode=Enforcement.WARN,
-        roles=(role("fraud", "ada"),),
-        registries=(TrustedRegistry("another"),),
-    )
-    signed(tmp_path, over=statement({"model.h5": b"hello"}))
-    with registry(trust_store=elsewhere) as one, pytest.raises(RefusedError, match=r"in '.*model\.sig'"):
-        one.verify(reference, signature=request)

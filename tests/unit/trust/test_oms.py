@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from modelreg.errors import DocumentError, SigningError, UntrustedError
 from modelreg.trust.certificates import CHAIN_MAX
 from modelreg.trust.dsse import IN_TOTO_TYPE, Envelope, Signature, pae
 from modelreg.trust.keys import Algorithm, PrivateKey
-from modelreg.trust.oms import MEDIA_TYPE, Bundle, sign
+from modelreg.trust.oms import MEDIA_TYPE, Bundle, Signed, Stranger, sign
 from modelreg.trust.oms_statement import statement_of
 
 ONE = PrivateKey(ec.derive_private_key(1, ec.SECP256R1()))
@@ -30,6 +31,7 @@ BETWEEN = authority("between", by=ROOT)
 LEAF = issue("leaf", [SIGNS_DATA], by=BETWEEN)
 OURS = sign(STATEMENT, ONE)
 CHAINED = sign(STATEMENT, LEAF.signer, chain=[LEAF.der, BETWEEN.der])
+YEAR = dt.timedelta(days=365)
 Told = dict[str, Any]
 
 
@@ -168,6 +170,33 @@ def test_a_certificate_of_somebody_else_s_is_refused() -> None:
         dataclasses.replace(CHAINED, chain=(other.der, BETWEEN.der)).verify_with_roots([ROOT.parsed], MIDDLE)
     with pytest.raises(UntrustedError, match="validation time"):
         CHAINED.verify_with_roots([ROOT.parsed], END.replace(year=2030))
+
+
+def test_who_made_a_bundle_is_a_believed_key_or_a_stranger() -> None:
+    """Claim: with keys and roots at once: whoever is believed by either made it, and anybody else is named."""
+    other = PrivateKey.generate().public
+    assert OURS.verify([other, ONE.public], [], MIDDLE) == Signed(ONE.public, STATEMENT)
+    assert OURS.verify([other], [ROOT.parsed], MIDDLE) == Stranger("the key with the hint 0bcc8908c3cc", "")
+    assert dataclasses.replace(OURS, hint=None).verify([other], [], MIDDLE) == Stranger("a key that gives no hint", "")
+    for keys, roots in (([], [ROOT.parsed]), ([LEAF.signer.public], [])):
+        assert CHAINED.verify(keys, roots, MIDDLE) == Signed(LEAF.signer.public, STATEMENT)
+    for roots, at, reason in (([], MIDDLE, "no root is trusted"), ([ROOT.parsed], END + YEAR, "leads to no trusted")):
+        stranger = CHAINED.verify([other], roots, at)
+        assert isinstance(stranger, Stranger)
+        assert stranger.name == "the certificate of 'CN=leaf'"
+        assert reason in stranger.reason
+
+
+def test_a_forgery_is_no_stranger_s() -> None:
+    """Claim: what claims to be by a believed key, or by its own certificate, and is not, is refused."""
+    forged = sign(STATEMENT, PrivateKey.generate())
+    for bundle in (
+        dataclasses.replace(forged, hint=ONE.public.hint),  # names a believed key
+        dataclasses.replace(OURS, hint="0" * 64),  # is by one, and names another
+        Bundle(forged.envelope, chain=CHAINED.chain),
+    ):
+        with pytest.raises(UntrustedError):
+            bundle.verify([ONE.public], [ROOT.parsed], MIDDLE)
 
 
 def changed(change: Callable[[Told], object], document: Told | None = None) -> Told:
