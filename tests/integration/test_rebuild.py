@@ -92,7 +92,7 @@ def test_aliases_and_withdrawals_come_back_from_a_kept_listing(
     before = listing(capsys, database_url, storage_url)
     (tmp_path / "kept.json").write_text(before)
     status, out = program(capsys, empty_url, storage_url, "db", "rebuild", "--dry-run")
-    assert "NOT restored: aliases and withdrawals" in out
+    assert "would be restored: aliases 0, withdrawals 1, from their statements" in out
     status, out = program(
         capsys, empty_url, storage_url, "db", "rebuild", "--state", str(tmp_path / "kept.json"), "--json"
     )

@@ -106,7 +106,7 @@ def rebuild(
         typer.Option(
             "--state",
             metavar="FILE",
-            help="A kept output of list --limit 0 --json, to restore aliases and withdrawals from.",
+            help="A kept output of list --limit 0 --json: aliases and withdrawals of which no statement is in the store.",
             show_default=False,
         ),
     ] = None,
@@ -170,10 +170,15 @@ def _rebuilt_lines(url: str, rebuilt: Rebuilt, state: str | None) -> list[str]:
         newest = counted(len(rebuilt.newest), "newest version")
         lines.append(f"info: {newest} cannot be told from a push that died right before its commit")
     lines += _log_lines(rebuilt)
-    if state and not rebuilt.dry_run:
-        lines.append(f"restored from {state}: aliases {rebuilt.aliases:,}, withdrawals {rebuilt.withdrawals:,}")
-    elif not state:
-        lines.append("NOT restored: aliases and withdrawals, which no manifest tells; --state FILE does")
+    if state or rebuilt.aliases or rebuilt.withdrawals:
+        done = "would be restored" if rebuilt.dry_run else "restored"
+        told = f"aliases {rebuilt.aliases:,}, withdrawals {rebuilt.withdrawals:,}"
+        listing = f" and {state}" if state and not rebuilt.dry_run else ""
+        lines.append(f"{done}: {told}, from their statements{listing}")
+    else:
+        lines.append(
+            "no alias and no withdrawal is stated in the store; --state FILE restores those of an older modelreg"
+        )
     return lines
 
 

@@ -121,7 +121,7 @@ def _judge_alias(
     is_pending = newest is not None and newest.sequence > (said.recorded.statement.sequence if said else 0)
     if said is None or not isinstance(said.statement, Pointer):
         message = f"no signed checkpoint of the log covers a move of {name}, which the database says is {here}"
-        fix = NOT_COVERED if is_pending else f"state it: modelreg alias {here} {alias}"
+        fix = NOT_COVERED if is_pending else f"if it belongs there, state it: modelreg alias {here} {alias} --sign KEY"
         yield rule.found(message, fix=fix, severity=unproved)
         return
     target, place = said.statement.target, f"by entry {said.index:,} of the log"
@@ -134,12 +134,9 @@ def _judge_alias(
             message = f"{name} {found} {place}, and the database says {here}: somebody put it back"
             yield rule.found(message, fix=_ASK, severity=contradicted)
         return
-    yield from (
-        rule.found(
-            f"{name}: {problem}", fix=f"state it again: modelreg alias {here} {alias} --sign KEY", severity=unproved
-        )
-        for problem in _unsigned(said, pointing.shown, entry.model, trusted, store)
-    )
+    fix = f"if it belongs there, state it again: modelreg alias {here} {alias} --sign KEY"
+    for problem in _unsigned(said, pointing.shown, entry.model, trusted, store):
+        yield rule.found(f"{name}: {problem}", fix=fix, severity=unproved)
 
 
 def _unsigned(said: Said, shown: StatementRow | None, model: str, trusted: Trusted, store: TrustStore) -> Iterator[str]:

@@ -101,7 +101,7 @@ def test_an_alias_of_before_statements_is_to_be_stated(world: World) -> None:
     world.sql("UPDATE aliases SET alias = 'old'")
     (found,) = told(world, reference="fraud@old")
     assert "covers a move of fraud@old" in found.message
-    assert found.fix == "state it: modelreg alias fraud:2 old"
+    assert found.fix == "if it belongs there, state it: modelreg alias fraud:2 old --sign KEY"
 
 
 def test_a_deleted_alias_stays_deleted(world: World) -> None:
