@@ -106,7 +106,7 @@ def rebuild(
         typer.Option(
             "--state",
             metavar="FILE",
-            help="A kept output of list --limit 0 --json: aliases and withdrawals of which no statement is in the store.",
+            help="A kept output of list --limit 0 --json: aliases and withdrawals that no statement tells.",
             show_default=False,
         ),
     ] = None,
