@@ -1,0 +1,284 @@
+"""A plugin of pytest that, in place of running the tests once, runs for each mutant those that could see it.
+
+First all tests run once with nothing changed, and the lines that each of them runs are written down, and its seconds.
+A mutant is then tried by the tests that run its lines, the quickest first, until one fails; where there are none by all
+that run anything of its function, and outside of every function by all that run anything of its module.  Files of tests
+whose import runs its lines (for the parameters of a test) try it last, and are imported anew for that.  Each trial is a
+fork of a process that has imported everything and run nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import pickle
+import resource
+import select
+import signal
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import pytest
+
+from mutants.grafting import graft
+from mutants.making import Mutant, mutants_of
+
+OPTIONS = (
+    *("-qq", "--tb=no", "--no-header", "--no-summary", "-p", "no:randomly", "-p", "no:cacheprovider"),
+    *("--hypothesis-profile", "mutants", "-m", "not slow and not tensorflow and not servers"),
+)
+LEAST_S = 10
+PATIENCE = 5
+MEMORY_BYTES = 4 << 30
+Line = tuple[str, int]
+T = TypeVar("T")
+
+
+class BrokenTestsError(Exception):
+    """The tests fail with nothing changed."""
+
+
+@dataclass
+class Tally:
+    """What became of the mutants of one module."""
+
+    path: str
+    killed: int = 0
+    by_time: int = 0
+    survivors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def made(self) -> int:
+        return self.killed + self.by_time + len(self.survivors)
+
+
+@dataclass
+class Reach:
+    """The tests that run each line, by their places in the list of all, and each one's seconds."""
+
+    tests: dict[Line, set[int]]
+    seconds: list[float]
+
+    def of(self, path: str, lines: Iterable[int]) -> set[int]:
+        return {index for line in lines for index in self.tests.get((path, line), ())}
+
+    def of_module(self, path: str) -> set[int]:
+        return {index for (reached, _), tests in self.tests.items() if reached == path for index in tests}
+
+
+class Tracer:
+    """Writes down which lines of some files are run."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+        self._lines: set[Line] = set()
+
+    @contextmanager
+    def lines(self) -> Iterator[set[Line]]:
+        """The set that the lines go into, as they are run."""
+        self._lines = set()
+        threading.settrace(self._of_call)
+        sys.settrace(self._of_call)
+        try:
+            yield self._lines
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)
+
+    def _of_call(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        path = self._names.get(frame.f_code.co_filename)
+        if path is None:
+            return None
+        lines = self._lines
+
+        def of_line(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:  # noqa: ARG001
+            lines.add((path, frame.f_lineno))
+            return of_line
+
+        return of_line(frame, event, argument)
+
+
+class Trial:
+    """Tries the mutants of modules by whatever tests pytest has collected; ``told`` gets the lines of progress."""
+
+    def __init__(self, root: Path, paths: list[str], told: Callable[[str], None]) -> None:
+        self._root = root
+        self._paths = paths
+        self._told = told
+        self._tracer = Tracer({str(root / path): path for path in paths})
+        self._imports: dict[Line, set[str]] = defaultdict(set)
+        self._items: list[pytest.Item] = []
+        self.tallies: list[Tally] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self) -> None:
+        """Tell Hypothesis of a profile that finds the same each time, and does not look for a smaller example."""
+        from hypothesis import HealthCheck, Phase, settings  # pytest rewrites it before anybody imports it
+
+        settings.register_profile(
+            "mutants",
+            deadline=None,
+            derandomize=True,
+            database=None,
+            max_examples=15,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, T, T]:
+        """See which lines the import of a file of tests runs."""
+        with self._tracer.lines() as lines:
+            report = yield
+        if isinstance(collector, pytest.Module):
+            for line in lines:
+                self._imports[line].add(str(collector.path))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Take the place of pytest's own loop; raises ``BrokenTestsError`` where a test fails with nothing changed."""
+        self._items = session.items
+        began = time.monotonic()
+        reach = in_child(self._reached, None)
+        self._told(f"{len(self._items)} tests, {time.monotonic() - began:.0f} s")
+        for path in self._paths:
+            tally = Tally(path)
+            began = time.monotonic()
+            source = (self._root / path).read_text()
+            bodies = _bodies(source)
+            for mutant in mutants_of(source):
+                self._try(mutant, _chosen(mutant, path, bodies, reach), reach, tally)
+            tally.seconds = time.monotonic() - began
+            self.tallies.append(tally)
+            self._told(f"{path}: {tally.made} mutants, {len(tally.survivors)} survived, {tally.seconds:.0f} s")
+        return True
+
+    def _try(self, mutant: Mutant, chosen: set[int], reach: Reach, tally: Tally) -> None:
+        """Count a mutant as killed, stopped by its time, or a survivor."""
+        quickest = sorted(chosen, key=lambda index: reach.seconds[index])
+        limit = LEAST_S + PATIENCE * sum(reach.seconds[index] for index in quickest)
+        try:
+            killed = in_child(lambda: self._is_killed(mutant, tally.path, quickest), limit)
+        except TimeoutError:
+            tally.by_time += 1
+            return
+        except ChildProcessError:
+            killed = True
+        if killed:
+            tally.killed += 1
+        else:
+            tally.survivors.append(f"{tally.path}:{mutant.first_line} {mutant}")
+            self._told(f"    {tally.survivors[-1]}")
+
+    def _reached(self) -> Reach:
+        """Run every test, and see which lines of the modules it runs."""
+        reach = Reach(defaultdict(set), [])
+        for index, item in enumerate(self._items):
+            began = time.monotonic()
+            with self._tracer.lines() as lines:
+                failed = self._fails([item])
+            if failed:
+                raise BrokenTestsError(f"{item.nodeid} fails with nothing changed")
+            reach.seconds.append(time.monotonic() - began)
+            for line in lines:
+                reach.tests[line].add(index)
+        return reach
+
+    def _is_killed(self, mutant: Mutant, path: str, chosen: list[int]) -> bool:
+        module = next(
+            module
+            for module in list(sys.modules.values())
+            if getattr(module, "__file__", None) == str(self._root / path)
+        )
+        try:
+            graft(mutant.tree, module)
+        except Exception:  # whatever it is, the module cannot be imported
+            return True
+        if chosen and self._fails([self._items[index] for index in chosen]):
+            return True
+        files = {
+            file
+            for line in range(mutant.first_line, mutant.last_line + 1)
+            for file in self._imports.get((path, line), ())
+        }
+        return bool(files) and fails_anew(sorted(files))
+
+    @staticmethod
+    def _fails(items: list[pytest.Item]) -> bool:
+        """Run tests until one fails, without a word."""
+        plugins = items[0].config.pluginmanager
+        if plugins.has_plugin("terminalreporter"):
+            plugins.unregister(name="terminalreporter")
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if item.session.testsfailed:
+                return True
+        return False
+
+
+def fails_anew(files: list[str]) -> bool:
+    """Whether a test fails of files that are imported once more, and run the mutant at their import."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
+        del sys.modules[name]
+    return (
+        pytest.main([*OPTIONS, "-x", "-W", "ignore::pytest.PytestAssertRewriteWarning", *files]) != pytest.ExitCode.OK
+    )
+
+
+def in_child(work: Callable[[], T], limit_s: float | None) -> T:
+    """What ``work`` answers in a process of its own.
+
+    Raises what it raises, ``TimeoutError``, or ``ChildProcessError`` where the process dies.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        try:
+            answer: tuple[Any, BaseException | None] = (work(), None)
+        except BaseException as error:  # the parent raises it
+            answer = (None, error)
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(answer, pipe)
+        os._exit(0)
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            if not select.select([pipe], [], [], limit_s)[0]:
+                raise TimeoutError
+            try:
+                value, raised = pickle.load(pipe)  # our own child's words
+            except EOFError:
+                raise ChildProcessError from None
+    finally:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    if raised is not None:
+        raise raised
+    answered: T = value
+    return answered
+
+
+def _bodies(source: str) -> list[range]:
+    """The lines of each function's body, those of the outermost first."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return [range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1) for node in functions]
+
+
+def _chosen(mutant: Mutant, path: str, bodies: list[range], reach: Reach) -> set[int]:
+    body = next((body for body in bodies if mutant.first_line in body), None)
+    if body is None:
+        return reach.of_module(path)
+    return reach.of(path, range(mutant.first_line, mutant.last_line + 1)) or reach.of(path, body)
