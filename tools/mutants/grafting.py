@@ -17,11 +17,16 @@ from typing import Any
 _OURS = ("modelreg", "modelreg_cli", "tests")
 
 
-def graft(tree: ast.Module, module: types.ModuleType) -> None:
-    """Make ``module`` the mutant of ``tree``; raises what running the tree raises."""
+def run(tree: ast.Module, module: types.ModuleType) -> types.ModuleType:
+    """The module of ``tree``, which stands for ``module``; raises what running it raises."""
     other = types.ModuleType(module.__name__)
     other.__dict__.update({name: value for name, value in vars(module).items() if name.startswith("__")})
     exec(compile(tree, str(module.__file__), "exec"), other.__dict__)
+    return other
+
+
+def graft(other: types.ModuleType, module: types.ModuleType) -> None:
+    """Make ``module`` what ``other`` is."""
     for name, new in vars(other).items():
         old = vars(module).get(name)
         if name.startswith("__") or old is new:

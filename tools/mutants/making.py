@@ -1,7 +1,8 @@
 """The mutants of a module: each is its source with one small fault.
 
-What is only said (texts, annotations, what is raised) and decorators stay as they are.  A condition is made true
-and made false, and each part of it left out; its equality is not turned round as well, which a test of those would see.
+What is only said (texts, annotations, what is raised), enumerations and decorators stay as they are.  A condition is
+made true and made false, and each part of it left out; its equality is not turned round as well, which a test of those
+would see.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def _judging(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for child, place in _children(node):
         said = place.name in {"annotation", "returns", "decorator_list"} or isinstance(node, ast.Raise)
-        if not said and not isinstance(child, ast.JoinedStr) and not _is_for_types(child):
+        named = isinstance(node, ast.ClassDef) and isinstance(child, ast.Assign) and _is_enumeration(node)
+        if not said and not named and not isinstance(child, ast.JoinedStr) and not _is_for_types(child):
             yield from _judging(child)
 
 
@@ -193,6 +195,10 @@ def _is_condition(node: ast.AST, places: dict[ast.AST, _Place]) -> bool:
 
 def _is_found(answer: ast.Return) -> bool:
     return answer.value is not None and not isinstance(answer.value, ast.Constant)
+
+
+def _is_enumeration(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base).endswith("Enum") for base in node.bases)
 
 
 def _is_for_types(node: ast.AST) -> bool:

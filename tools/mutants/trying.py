@@ -3,8 +3,8 @@
 First all tests run once with nothing changed, and the lines that each of them runs are written down, and its seconds.
 A mutant is then tried by the tests that run its lines, the quickest first, until one fails; where there are none by all
 that run anything of its function, and outside of every function by all that run anything of its module.  Files of tests
-whose import runs its lines (for the parameters of a test) try it last, and are imported anew for that.  Each trial is a
-fork of a process that has imported everything and run nothing.
+that have used it before any test ran (in the parameters of a test) try it last, and are imported anew for that.  Each
+trial is a fork of a process that has imported everything and run nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
 import pytest
 
-from mutants.grafting import graft
+from mutants.grafting import graft, run
 from mutants.making import Mutant, mutants_of
 
 OPTIONS = (
@@ -73,6 +73,14 @@ class Reach:
 
     def of_module(self, path: str) -> set[int]:
         return {index for (reached, _), tests in self.tests.items() if reached == path for index in tests}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What tries a mutant: tests by their places in the list of all, the quickest first, and then files of tests."""
+
+    tests: list[int]
+    files: list[str]
 
 
 class Tracer:
@@ -157,18 +165,29 @@ class Trial:
             source = (self._root / path).read_text()
             bodies = _bodies(source)
             for mutant in mutants_of(source):
-                self._try(mutant, _chosen(mutant, path, bodies, reach), reach, tally)
+                self._try(mutant, self._chosen(mutant, path, bodies, reach), reach, tally)
             tally.seconds = time.monotonic() - began
             self.tallies.append(tally)
             self._told(f"{path}: {tally.made} mutants, {len(tally.survivors)} survived, {tally.seconds:.0f} s")
         return True
 
-    def _try(self, mutant: Mutant, chosen: set[int], reach: Reach, tally: Tally) -> None:
+    def _chosen(self, mutant: Mutant, path: str, bodies: list[range], reach: Reach) -> Chosen:
+        """What could see a mutant."""
+        lines = range(mutant.first_line, mutant.last_line + 1)
+        files = {file for line in lines for file in self._imports.get((path, line), ())}
+        body = next((body for body in bodies if mutant.first_line in body), None)
+        if body is not None:
+            tests = reach.of(path, lines) or reach.of(path, body)
+        else:
+            tests = reach.of_module(path)
+            files |= {str(item.path) for item in self._items if item.path.stem == f"test_{Path(path).stem}"}
+        return Chosen(sorted(tests, key=reach.seconds.__getitem__), sorted(files))
+
+    def _try(self, mutant: Mutant, chosen: Chosen, reach: Reach, tally: Tally) -> None:
         """Count a mutant as killed, stopped by its time, or a survivor."""
-        quickest = sorted(chosen, key=lambda index: reach.seconds[index])
-        limit = LEAST_S + PATIENCE * sum(reach.seconds[index] for index in quickest)
+        limit = LEAST_S + PATIENCE * sum(reach.seconds[index] for index in chosen.tests)
         try:
-            killed = in_child(lambda: self._is_killed(mutant, tally.path, quickest), limit)
+            killed = in_child(lambda: self._is_killed(mutant, tally.path, chosen), limit)
         except TimeoutError:
             tally.by_time += 1
             return
@@ -181,7 +200,10 @@ class Trial:
             self._told(f"    {tally.survivors[-1]}")
 
     def _reached(self) -> Reach:
-        """Run every test, and see which lines of the modules it runs."""
+        """Run every test, with each module put into itself, and see which lines of the modules it runs."""
+        for path in self._paths:
+            module = self._module(path)
+            graft(run(ast.parse((self._root / path).read_text()), module), module)
         reach = Reach(defaultdict(set), [])
         for index, item in enumerate(self._items):
             began = time.monotonic()
@@ -194,28 +216,24 @@ class Trial:
                 reach.tests[line].add(index)
         return reach
 
-    def _is_killed(self, mutant: Mutant, path: str, chosen: list[int]) -> bool:
-        module = next(
-            module
-            for module in list(sys.modules.values())
-            if getattr(module, "__file__", None) == str(self._root / path)
-        )
+    def _is_killed(self, mutant: Mutant, path: str, chosen: Chosen) -> bool:
+        module = self._module(path)
         try:
-            graft(mutant.tree, module)
+            other = run(mutant.tree, module)
         except Exception:  # whatever it is, the module cannot be imported
             return True
-        if chosen and self._fails([self._items[index] for index in chosen]):
-            return True
-        files = {
-            file
-            for line in range(mutant.first_line, mutant.last_line + 1)
-            for file in self._imports.get((path, line), ())
-        }
-        return bool(files) and fails_anew(sorted(files))
+        graft(other, module)
+        return self._fails([self._items[index] for index in chosen.tests]) or fails_anew(chosen.files)
+
+    def _module(self, path: str) -> ModuleType:
+        file = str(self._root / path)
+        return next(module for module in list(sys.modules.values()) if getattr(module, "__file__", None) == file)
 
     @staticmethod
     def _fails(items: list[pytest.Item]) -> bool:
         """Run tests until one fails, without a word."""
+        if not items:
+            return False
         plugins = items[0].config.pluginmanager
         if plugins.has_plugin("terminalreporter"):
             plugins.unregister(name="terminalreporter")
@@ -227,7 +245,9 @@ class Trial:
 
 
 def fails_anew(files: list[str]) -> bool:
-    """Whether a test fails of files that are imported once more, and run the mutant at their import."""
+    """Whether a test fails of files that are imported once more, and use the mutant as they are."""
+    if not files:
+        return False
     for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
         del sys.modules[name]
     return (
@@ -275,10 +295,3 @@ def _bodies(source: str) -> list[range]:
     """The lines of each function's body, those of the outermost first."""
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     return [range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1) for node in functions]
-
-
-def _chosen(mutant: Mutant, path: str, bodies: list[range], reach: Reach) -> set[int]:
-    body = next((body for body in bodies if mutant.first_line in body), None)
-    if body is None:
-        return reach.of_module(path)
-    return reach.of(path, range(mutant.first_line, mutant.last_line + 1)) or reach.of(path, body)
