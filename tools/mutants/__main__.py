@@ -33,6 +33,7 @@ def _of(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"registry/modelreg/{folder}/{name}.py" for name in names.split())
 
 
+_CLIENT = "assess trusting certified logged memory locks log log_rebuild signing trust_import"
 GROUPS = (
     Group(
         _of(
@@ -41,6 +42,10 @@ GROUPS = (
         + _of("trust", "lock leaf merkle note checkpoint proof record audit witness statements")
         + _of("trust", "keys keyfile signer base64_text"),
         ("tests/unit/trust",),
+    ),
+    Group(
+        _of("client", "trusting anchor checks locks memory logged logproof found_bundles bundles"),
+        tuple(f"tests/unit/client/test_{name}.py" for name in _CLIENT.split()),
     ),
     Group(("registry/modelreg/verify.py",), ("tests/unit/test_verify.py",)),
 )

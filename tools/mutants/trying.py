@@ -10,6 +10,7 @@ trial is a fork of a process that has imported everything and run nothing.
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import pickle
 import resource
@@ -33,7 +34,7 @@ from mutants.making import Mutant, mutants_of
 
 OPTIONS = (
     *("-qq", "--tb=no", "--no-header", "--no-summary", "-p", "no:randomly", "-p", "no:cacheprovider"),
-    *("--hypothesis-profile", "mutants", "-m", "not slow and not tensorflow and not servers"),
+    *("--hypothesis-profile", "mutants", "-m", "not tensorflow and not servers"),
 )
 LEAST_S = 10
 PATIENCE = 5
@@ -202,7 +203,7 @@ class Trial:
     def _reached(self) -> Reach:
         """Run every test, with each module put into itself, and see which lines of the modules it runs."""
         for path in self._paths:
-            module = self._module(path)
+            module = _module(path)
             graft(run(ast.parse((self._root / path).read_text()), module), module)
         reach = Reach(defaultdict(set), [])
         for index, item in enumerate(self._items):
@@ -217,17 +218,13 @@ class Trial:
         return reach
 
     def _is_killed(self, mutant: Mutant, path: str, chosen: Chosen) -> bool:
-        module = self._module(path)
+        module = _module(path)
         try:
             other = run(mutant.tree, module)
         except Exception:  # whatever it is, the module cannot be imported
             return True
         graft(other, module)
         return self._fails([self._items[index] for index in chosen.tests]) or fails_anew(chosen.files)
-
-    def _module(self, path: str) -> ModuleType:
-        file = str(self._root / path)
-        return next(module for module in list(sys.modules.values()) if getattr(module, "__file__", None) == file)
 
     @staticmethod
     def _fails(items: list[pytest.Item]) -> bool:
@@ -289,6 +286,11 @@ def in_child(work: Callable[[], T], limit_s: float | None) -> T:
         raise raised
     answered: T = value
     return answered
+
+
+def _module(path: str) -> ModuleType:
+    """The module whose file is ``path``, below one of the source roots."""
+    return importlib.import_module(".".join(Path(path).with_suffix("").parts[1:]))
 
 
 def _bodies(source: str) -> list[range]:
