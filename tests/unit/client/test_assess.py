@@ -20,6 +20,7 @@ from modelreg.findings import Finding, Severity
 from modelreg.manifest import BundleKind, IndexedBundle
 from modelreg.rules import RULES
 from modelreg.trust import dsse, oms
+from modelreg.trust.decision import STRANGERS_NAMED_MAX
 from modelreg.trust.leaf import LogLeaf
 from modelreg.trust.oms_statement import statement_of
 from modelreg.trust.proof import LogProof
@@ -129,7 +130,7 @@ def test_strangers_are_named_as_they_name_themselves_and_not_without_end() -> No
     assert f"the key '\\x1b{'x' * 39}', which" in message(assess(MANIFEST, DATA, [named], own("ada")))
     crowd = tuple(dsse.Signature(f"{number:04}", real.sig) for number in range(60))
     many = kept(dsse.Envelope(dsse.IN_TOTO_TYPE, DATA, crowd).to_bytes())
-    assert len(assess(MANIFEST, DATA, [many], own("ada")).doubts) == trusting.STRANGERS_NAMED_MAX
+    assert len(assess(MANIFEST, DATA, [many], own("ada")).doubts) == STRANGERS_NAMED_MAX
 
 
 def test_signatures_are_counted_over_all_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
