@@ -263,6 +263,7 @@ def test_shards_are_verified_where_they_are_met(size: int) -> None:
     statement = shards(files, size)
     assert compared(statement, files) == ()
     assert compared(statement, {**files, "b": b"y"}) == (Difference("b", Flaw.CHANGED),)
+    assert compared(statement, {**files, "a:0:5": b"0123x56789"}) == (Difference("a:0:5", Flaw.CHANGED),)
     for longer in (b"0123456789x", b"012345678", b"01234567890123456789", b""):
         assert compared(statement, {**files, "a:0:5": longer}) == (Difference("a:0:5", Flaw.CHANGED),)
 
