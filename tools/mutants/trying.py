@@ -36,7 +36,7 @@ OPTIONS = (
     *("-qq", "--tb=no", "--no-header", "--no-summary", "-p", "no:randomly", "-p", "no:cacheprovider"),
     *("--hypothesis-profile", "mutants", "-m", "not tensorflow and not servers"),
 )
-LEAST_S = 10
+LEAST_S = 5
 PATIENCE = 5
 MEMORY_BYTES = 4 << 30
 Line = tuple[str, int]
