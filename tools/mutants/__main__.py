@@ -33,7 +33,7 @@ def _of(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"registry/modelreg/{folder}/{name}.py" for name in names.split())
 
 
-_CLIENT = "assess trusting certified logged memory locks log log_rebuild signing trust_import"
+_CLIENT = "assess anchor growth trusting certified logged memory locks log log_rebuild signing trust_import"
 GROUPS = (
     Group(
         _of(
