@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, TypeVar
@@ -37,6 +38,8 @@ OPTIONS = (
     *("--hypothesis-profile", "mutants", "-m", "not tensorflow and not servers"),
 )
 LEAST_S = 5
+BUDGET_S = 20
+"""So long tests try one mutant, as they took with nothing changed: what needs longer to be seen is not seen."""
 PATIENCE = 5
 MEMORY_BYTES = 4 << 30
 Line = tuple[str, int]
@@ -71,6 +74,12 @@ class Reach:
 
     def of(self, path: str, lines: Iterable[int]) -> set[int]:
         return {index for line in lines for index in self.tests.get((path, line), ())}
+
+    def quickest(self, tests: Iterable[int]) -> list[int]:
+        """As many of ``tests`` as the budget lasts for, the quickest first."""
+        ordered = sorted(tests, key=self.seconds.__getitem__)
+        spent = accumulate(self.seconds[index] for index in ordered)
+        return [index for index, after in zip(ordered, spent, strict=True) if after <= BUDGET_S or index == ordered[0]]
 
     def of_module(self, path: str) -> set[int]:
         return {index for (reached, _), tests in self.tests.items() if reached == path for index in tests}
@@ -182,7 +191,7 @@ class Trial:
         else:
             tests = reach.of_module(path)
             files |= {str(item.path) for item in self._items if item.path.stem == f"test_{Path(path).stem}"}
-        return Chosen(sorted(tests, key=reach.seconds.__getitem__), sorted(files))
+        return Chosen(reach.quickest(tests), sorted(files))
 
     def _try(self, mutant: Mutant, chosen: Chosen, reach: Reach, tally: Tally) -> None:
         """Count a mutant as killed, stopped by its time, or a survivor."""
