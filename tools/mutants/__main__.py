@@ -33,7 +33,7 @@ def _of(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"registry/modelreg/{folder}/{name}.py" for name in names.split())
 
 
-_CLIENT = "assess anchor growth trust_import locks trusting memory"
+_CLIENT = "assess anchor growth trust_import locks trusting"
 GROUPS = (
     Group(
         _of(

@@ -4,7 +4,8 @@ First all tests run once with nothing changed, and the lines that each of them r
 A mutant is then tried by the tests that run its lines, the quickest first, until one fails; where there are none by all
 that run anything of its function, and outside of every function by all that run anything of its module.  Files of tests
 that have used it before any test ran (in the parameters of a test) try it last, and are imported anew for that.  Each
-trial is a fork of a process that has imported everything and run nothing.
+trial is a fork of a process that has imported everything and run nothing.  A fault that no test notices within the
+budget survives: it has no quick test.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -75,14 +76,15 @@ class Reach:
     def of(self, path: str, lines: Iterable[int]) -> set[int]:
         return {index for line in lines for index in self.tests.get((path, line), ())}
 
-    def quickest(self, tests: Iterable[int]) -> list[int]:
-        """As many of ``tests`` as the budget lasts for, the quickest first."""
-        ordered = sorted(tests, key=self.seconds.__getitem__)
-        spent = accumulate(self.seconds[index] for index in ordered)
-        return [index for index, after in zip(ordered, spent, strict=True) if after <= BUDGET_S or index == ordered[0]]
-
     def of_module(self, path: str) -> set[int]:
         return {index for (reached, _), tests in self.tests.items() if reached == path for index in tests}
+
+
+def within_budget(seconds: Mapping[T, float]) -> list[T]:
+    """What is quickest, as much of it as the budget lasts for."""
+    ordered = sorted(seconds, key=seconds.__getitem__)
+    spent = accumulate(map(seconds.__getitem__, ordered))
+    return [one for one, after in zip(ordered, spent, strict=True) if after <= BUDGET_S]
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Chosen:
 
     tests: list[int]
     files: list[str]
+    seconds: float
 
 
 class Tracer:
@@ -175,7 +178,7 @@ class Trial:
             source = (self._root / path).read_text()
             bodies = _bodies(source)
             for mutant in mutants_of(source):
-                self._try(mutant, self._chosen(mutant, path, bodies, reach), reach, tally)
+                self._try(mutant, self._chosen(mutant, path, bodies, reach), tally)
             tally.seconds = time.monotonic() - began
             self.tallies.append(tally)
             self._told(f"{path}: {tally.made} mutants, {len(tally.survivors)} survived, {tally.seconds:.0f} s")
@@ -191,11 +194,17 @@ class Trial:
         else:
             tests = reach.of_module(path)
             files |= {str(item.path) for item in self._items if item.path.stem == f"test_{Path(path).stem}"}
-        return Chosen(reach.quickest(tests), sorted(files))
+        by_test = {index: reach.seconds[index] for index in tests}
+        by_file = dict.fromkeys(files, 0.0)
+        for item, seconds in zip(self._items, reach.seconds, strict=True):
+            if str(item.path) in by_file:
+                by_file[str(item.path)] += seconds
+        chosen, anew = within_budget(by_test), within_budget(by_file)
+        return Chosen(chosen, anew, sum(by_test[index] for index in chosen) + sum(by_file[file] for file in anew))
 
-    def _try(self, mutant: Mutant, chosen: Chosen, reach: Reach, tally: Tally) -> None:
+    def _try(self, mutant: Mutant, chosen: Chosen, tally: Tally) -> None:
         """Count a mutant as killed, stopped by its time, or a survivor."""
-        limit = LEAST_S + PATIENCE * sum(reach.seconds[index] for index in chosen.tests)
+        limit = LEAST_S + PATIENCE * chosen.seconds
         try:
             killed = in_child(lambda: self._is_killed(mutant, tally.path, chosen), limit)
         except TimeoutError:
