@@ -22,7 +22,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -253,7 +253,10 @@ class Trial:
         if plugins.has_plugin("terminalreporter"):
             plugins.unregister(name="terminalreporter")
         for item, following in zip(items, [*items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            try:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            except BaseException:  # what pytest lets through is no less of a failure
+                return True
             if item.session.testsfailed:
                 return True
         return False
@@ -265,9 +268,9 @@ def fails_anew(files: list[str]) -> bool:
         return False
     for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
         del sys.modules[name]
-    return (
-        pytest.main([*OPTIONS, "-x", "-W", "ignore::pytest.PytestAssertRewriteWarning", *files]) != pytest.ExitCode.OK
-    )
+    options = [*OPTIONS, "-x", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    with Path(os.devnull).open("w") as silence, redirect_stdout(silence), redirect_stderr(silence):
+        return pytest.main([*options, *files]) != pytest.ExitCode.OK
 
 
 def in_child(work: Callable[[], T], limit_s: float | None) -> T:

@@ -309,6 +309,16 @@ def test_a_proof_that_proves_something_else_refuses(mode: Enforcement, severity:
         assert message(found).startswith("fraud:1: the ")
 
 
+def test_only_a_trust_store_that_is_off_is_off() -> None:
+    """Claim: not where none is named, nor where the one that is cannot be used; and neither names a log."""
+    modes = [believed(store(mode=mode)).is_off for mode in (Enforcement.OFF, Enforcement.WARN, Enforcement.ENFORCE)]
+    assert modes == [True, False, False]
+    for trusted in (own("ada"), Trusted((), Anchor(None))):
+        assert (trusted.is_off, trusted.log_keys) == (False, ())
+    named = (TrustedRegistry("q"), TrustedRegistry(ORIGIN, str(log_key())))
+    assert believed(store(registries=named)).log_keys == (log_key(),)
+
+
 def test_too_few_witnesses_refuse() -> None:
     """Claim: the trust store's quorum is asked of the checkpoint of the proof."""
     watched = logging(witnesses=Witnesses((str(witness_key("w", 2)),), 1))
