@@ -15,7 +15,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help demo test check lint types layers unit format reference oracle truth keras-builtins keras-tables tensorflow-ops
-.PHONY: opcode-tables mutations bench bench-peers bench-scale chaos requirements clean
+.PHONY: opcode-tables mutations mutants bench bench-peers bench-scale chaos requirements clean
 
 help:  ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ keras-builtins:  ## read the names that each Keras release has from its publishe
 
 mutations: $(VENV)/installed  ## read COUNT (10,000) damaged files of each container through the sandbox
 	$(BIN)/python tools/mutate_models.py --count $(COUNT) --seed $(SEED) --workers $(WORKERS) --markdown --keep .mutations
+
+mutants: $(VENV)/installed  ## put faults into the code of trust and verification, and list those that no test notices (ONLY=MODULE)
+	PYTHONPATH=tools $(BIN)/python -m mutants $(foreach module,$(ONLY),--only $(module))
 
 bench: $(VENV)/installed  ## speed, side by side with the machine's own copy, checksum and sync
 	$(BIN)/python benchmarks/bench.py

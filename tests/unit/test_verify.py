@@ -15,7 +15,7 @@ from modelreg.environment.document import Environment
 from modelreg.facts import Container, Defect, DefectKind, Extent, Facts, LambdaCode, Tensor
 from modelreg.findings import Decision, Severity
 from modelreg.manifest import FileEntry, IndexedFile, IndexEntry, Manifest, manifest_digest
-from modelreg.rules import Mode, Policy, Target
+from modelreg.rules import RULES, Mode, Policy, Target
 from modelreg.verify import (
     TENSORS_NAMED_MAX,
     Evidence,
@@ -155,6 +155,51 @@ def test_a_signature_by_a_trusted_key_is_enough(make_manifest: Make) -> None:
     assert rules_of(evidence, Policy(require_signature=True)) == []
 
 
+@pytest.mark.parametrize(
+    ("unsigned", "demanded", "severity"),
+    [
+        (None, "", Severity.WARN),
+        (Severity.INFO, "", Severity.INFO),
+        (Severity.WARN, "", Severity.WARN),
+        (Severity.REFUSE, "; the trust store demands one", Severity.REFUSE),
+    ],
+)
+def test_a_trust_store_says_how_grave_a_missing_signature_is(
+    make_manifest: Make, unsigned: Severity | None, demanded: str, severity: Severity
+) -> None:
+    """Claim: only where one is demanded that is said, and by whom, and what to do."""
+    evidence = dataclasses.replace(evidence_of(make_manifest()), unsigned=unsigned)
+    (finding,) = verify(evidence, Policy(), None).verdict.findings
+    assert finding.message == f"fraud:1 has no signature by a trusted key{demanded}"
+    assert (finding.severity, finding.fix == "pull a signed version") == (severity, bool(demanded))
+
+
+@pytest.mark.parametrize("signed_by", [(), ("key-1",)])
+def test_doubts_are_told_whoever_signed(make_manifest: Make, signed_by: tuple[str, ...]) -> None:
+    """Claim: a forgery beside a good signature refuses too."""
+    doubt = RULES["MR202"].found("a signature is by nobody that it names")
+    evidence = dataclasses.replace(evidence_of(make_manifest()), signed_by=signed_by, doubts=(doubt,))
+    judgement = verify(evidence, Policy(), None)
+    assert doubt in judgement.verdict.refusals
+    assert judgement.verdict.exit == 16
+
+
+def test_what_was_pulled_is_judged_without_a_database(make_manifest: Make) -> None:
+    """Claim: a folder has no row to be compared with, and what is known of its signers goes on with the judgement."""
+    data = make_manifest().to_bytes()
+    evidence = Evidence(manifest_digest(data), data, signed_by=("key-1",), log_index=7)
+    judgement = verify(evidence, Policy(), None)
+    assert judgement.verdict.findings == ()
+    assert (judgement.signed_by, judgement.log_index, judgement.manifest_bytes) == (("key-1",), 7, data)
+
+
+@pytest.mark.parametrize(("length", "told"), [(118, "x" * 118 + "'"), (119, "x" * 116 + "...")])
+def test_a_long_value_of_a_row_is_cut(make_manifest: Make, length: int, told: str) -> None:
+    """Claim: a message has up to 120 characters of what a row says."""
+    judgement = verify(evidence_of(make_manifest(), pushed_by="x" * length), Policy(), None)
+    assert f"the database says pushed_by = '{told}, the manifest says 'ada'" in judgement.verdict.refusals[0].message
+
+
 def test_everything_that_is_wrong_is_told_at_once(make_manifest: Make) -> None:
     """Claim: a verdict names every kind of refusal, so that its exit status is their sum."""
     facts = Facts(
@@ -215,12 +260,15 @@ def test_the_tensors_that_a_wrong_chunk_hits_are_named(make_manifest: Make) -> N
     assert "outside every tensor" in outside.message
 
 
-def test_many_tensors_in_one_chunk_are_counted(make_manifest: Make) -> None:
-    """Claim: the first few are named, the rest counted."""
-    tensors = tuple(Tensor(f"t{n}", (1,), "float32", "plain.h5", (Extent(4 * n, 4),)) for n in range(9))
+@pytest.mark.parametrize(("count", "more"), [(4, ""), (5, " and 1 more"), (9, " and 5 more")])
+def test_many_tensors_in_one_chunk_are_counted(make_manifest: Make, count: int, more: str) -> None:
+    """Claim: the first few are named, the rest counted, and those of other chunks are not among them."""
+    places = [4096 + 4 * number for number in range(count)]
+    tensors = tuple(Tensor(f"t{at}", (1,), "float32", "plain.h5", (Extent(at, 4),)) for at in (0, *places, 8192))
     manifest = make_manifest(facts=Facts(Container.KERAS_HDF5, "plain.h5", tensors=tensors))
-    (finding,) = wrong_chunks(manifest, manifest.files[0], [0])
-    assert f"'t{TENSORS_NAMED_MAX - 1}' and {9 - TENSORS_NAMED_MAX} more" in finding.message
+    (finding,) = wrong_chunks(manifest, manifest.files[0], [1])
+    named = ", ".join(f"'t{at}'" for at in places[:TENSORS_NAMED_MAX])
+    assert finding.message.endswith(f"in tensor {named}{more}")
 
 
 def test_findings_about_files_are_corruption_that_nothing_turns_off(make_manifest: Make) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from modelreg.errors import DocumentError
 
@@ -21,7 +20,7 @@ def from_base64(text: str, what: str) -> bytes:
     alphabet = b"-_" if "-" in text or "_" in text else b"+/"
     try:
         data = base64.b64decode(text, altchars=alphabet, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise DocumentError(f"{what} is no base64 text") from None
     if base64.b64encode(data, altchars=alphabet).decode("ascii") != text:
         raise DocumentError(f"{what} is no base64 text in its one form")

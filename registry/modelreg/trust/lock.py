@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from modelreg.digest import is_sha256
 from modelreg.errors import DocumentError, UsageError
 from modelreg.records import from_json, json_key, parse_json, to_json
-from modelreg.refs import VERSION_MAX, Reference, parse_name, parse_reference
+from modelreg.refs import VERSION_MAX, Reference, parse_reference
 from modelreg.trust.base64_text import from_base64, to_base64
 from modelreg.trust.leaf import SIGNERS_MAX
 from modelreg.trust.merkle import SIZE_MAX
@@ -92,8 +92,7 @@ class Lock:
             raise DocumentError(f"a lock file holds at most {MODELS_MAX:,} models, this one {len(self.models):,}")
         for name, locked in self.models.items():
             _check_named(name, locked)
-        if self.checkpoint is not None:
-            self.note()
+        self.note()
 
     @classmethod
     def parse(cls, data: bytes) -> Lock:
@@ -121,7 +120,7 @@ class Lock:
 def _check_named(name: str, locked: LockedVersion) -> None:
     try:
         reference: Reference = parse_reference(locked.reference)
-        if parse_name(name) != name or reference.name != name:
+        if reference.name != name:
             raise DocumentError(f"{locked.reference[:80]!r} is no reference to the model {name[:80]!r}")
     except UsageError as error:
         raise DocumentError(error.message) from None

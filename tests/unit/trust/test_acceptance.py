@@ -31,11 +31,14 @@ from modelreg.refs import VERSION_MAX
 from modelreg.trust import acceptance
 from modelreg.trust.acceptance import (
     CHAIN_MAX,
+    Lacking,
     accept,
     accept_chain,
     accept_pinned,
     check_fresh,
     countersign,
+    lacking,
+    read_complete,
     read_envelope,
     sign_trust_store,
 )
@@ -331,6 +334,28 @@ def test_roots_can_sign_one_after_the_other() -> None:
         countersign(twice, [KEYS["cyd"], KEYS["ada"]])
     with pytest.raises(DocumentError):
         countersign(sign(PAYLOAD_TYPE, b"{}", [KEYS["ada"]]).to_bytes(), [KEYS["bob"]])
+
+
+def test_a_complete_document_is_one_that_its_own_roots_have_signed() -> None:
+    """Claim: read_complete takes an expired document, and none that too few of its own roots have signed."""
+    expired = replace(FIRST, expires_at=EARLIER)
+    assert read_complete(signed(expired, "ada", "bob")) == expired
+    with pytest.raises(TrustThresholdError, match="and 1 did: ada"):
+        read_complete(signed(expired, "ada", "eve"))
+
+
+def test_what_a_document_still_needs_is_told_of_both_roots() -> None:
+    """Claim: the roots before and its own are asked where they differ, its own alone where they do not or it is the first."""
+    same = replace(FIRST, version=2)
+    mine = Lacking(2, 2, ids("ada"), tuple(sorted(ids("bob", "cyd"))))
+    assert lacking(signed(same, "ada"), FIRST) == lacking(signed(same, "ada"), None) == (mine,)
+    assert lacking(signed(same, "ada", "cyd"), FIRST) == ()
+    rotated = replace(same, root=Roots(ids("dan", "eve"), 1))
+    before, after = Lacking(1, 2, ids("ada"), mine.others), Lacking(2, 1, (), tuple(sorted(ids("dan", "eve"))))
+    assert lacking(signed(rotated, "ada"), FIRST) == (before, after)
+    assert lacking(signed(rotated, "ada"), None) == (after,)
+    assert lacking(signed(rotated, "ada", "dan"), FIRST) == (before,)
+    assert lacking(signed(rotated, "ada", "bob"), FIRST) == (after,)
 
 
 def test_an_unknown_signature_is_kept_when_another_is_added() -> None:

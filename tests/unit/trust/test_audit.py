@@ -193,6 +193,14 @@ def manifest_that_is_none(log: Log, first: str, second: str) -> None:
     log.add("manifest", b'{"_type":1}')
 
 
+def manifest_that_is_a_list(log: Log, first: str, second: str) -> None:
+    log.add("manifest", b"[]")
+
+
+def last_version_that_there_is(log: Log, first: str, second: str) -> None:
+    log.version(2**31 - 1, second)
+
+
 def pointer_logged_as_withdrawal(log: Log, first: str, second: str) -> None:
     log.add("withdrawal", log.entries[2].statement or b"")
 
@@ -223,6 +231,8 @@ DEEDS: list[tuple[Callable[[Log, str, str], None], Irregularity, str]] = [
     (statement_gone, Irregularity.MISSING_STATEMENT, r"^the manifest {other} is logged and not there$"),
     (statement_swapped, Irregularity.OTHER_STATEMENT, r"^the manifest {other} is logged, and {first} is there$"),
     (manifest_that_is_none, Irregularity.MALFORMED_STATEMENT, r"^the manifest [0-9a-f]{{64}}: the statement is no urn:"),
+    (manifest_that_is_a_list, Irregularity.MALFORMED_STATEMENT, r"^the manifest [0-9a-f]{{64}}: the statement is no urn:"),
+    (last_version_that_there_is, Irregularity.GAP, r"^manifest fraud: number 2147483647 was logged after number 2$"),
     (pointer_logged_as_withdrawal, Irregularity.MALFORMED_STATEMENT, r"the statement is a pointer$"),
     (pointer_logged_as_manifest, Irregularity.MALFORMED_STATEMENT, r"the statement is no urn:modelreg:manifest:v1$"),
     (manifest_logged_as_pointer, Irregularity.MALFORMED_STATEMENT, r"of type 'urn:modelreg:manifest:v1'"),
@@ -268,6 +278,25 @@ def test_a_number_that_comes_late_must_be_the_one_that_was_left_out() -> None:
     assert told(report) == [("gap", 1), ("late", 2), ("mislinked", 2)]
     message = f"manifest fraud: number 2 is {second}, on which number 3 does not follow"
     assert report.observations[2].message == message
+
+
+def test_a_first_number_that_comes_late_must_be_the_one_that_was_left_out() -> None:
+    """Claim: the second has named it already."""
+    log = Log()
+    log.version(2, OTHER)
+    log.version(1, None)
+    assert told(log.audit()) == [("gap", 0), ("late", 1), ("mislinked", 1)]
+
+
+def test_numbers_that_come_from_behind_must_each_be_the_one_that_was_left_out() -> None:
+    """Claim: one that came late itself names the one before it."""
+    log = Log()
+    first = log.version(1, None)
+    third = sha256_hex(make_manifest(model="fraud", version=3, previous=OTHER).to_bytes())
+    log.version(4, third)
+    log.version(3, OTHER)
+    log.version(2, first)
+    assert told(log.audit()) == [("gap", 1), ("late", 2), ("late", 3), ("mislinked", 3)]
 
 
 def test_two_that_come_late_are_a_fork() -> None:

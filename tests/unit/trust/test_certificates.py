@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from collections.abc import Sequence
 
 import pytest
@@ -74,6 +75,12 @@ def test_the_dates_hold_to_the_second(at: dt.datetime, good: bool) -> None:
         else:
             with pytest.raises(UntrustedError, match="is not valid at validation time"):
                 verified([LEAF, BETWEEN], at=at.astimezone(zone))
+
+
+def test_a_certificate_tells_of_its_own_dates() -> None:
+    """Claim: to the second, whoever issued it."""
+    times = (BEGIN - SECOND, BEGIN, END, END + SECOND)
+    assert [LEAF.parsed.is_valid(at) for at in times] == [False, True, True, False]
 
 
 def test_every_certificate_of_the_way_is_valid_at_the_time() -> None:
@@ -167,6 +174,7 @@ def test_certificates_are_read_from_pem_too() -> None:
     """Claim: a file of several gives them in order; none at all is an error."""
     assert Certificate.all_from_pem(LEAF.pem + b"text\n" + BETWEEN.pem) == (LEAF.parsed, BETWEEN.parsed)
     assert LEAF.parsed.subject == "CN=leaf"
+    assert repr(LEAF.parsed) == "Certificate(subject='CN=leaf')"
     for data in (b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", LEAF.der):
         with pytest.raises(DocumentError, match="no PEM certificate"):
             Certificate.all_from_pem(data)
@@ -216,8 +224,21 @@ def test_a_serial_number_that_is_none_is_refused() -> None:
     """Claim: what the parser only warns of (RFC 5280 wants a positive one) is no certificate."""
     place = LEAF.der.index(bytes.fromhex("a003020102")) + 7
     length = LEAF.der[place - 1]
-    with pytest.raises(DocumentError, match="no DER certificate"):
-        Certificate.from_der(LEAF.der[:place] + bytes([0x80]) * length + LEAF.der[place + length :])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as a user's Python does, and these tests do not
+        with pytest.raises(DocumentError, match="no DER certificate"):
+            Certificate.from_der(LEAF.der[:place] + bytes([0x80]) * length + LEAF.der[place + length :])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("2a8648ce3d030107", "2a8648ce3d03010f"), ("03420004", "03420005")], ids=["curve", "point"]
+)
+def test_a_key_that_cannot_be_read_is_refused(before: str, after: str) -> None:
+    """Claim: a curve that nobody knows and a point that is none are found when the key is asked for, and told."""
+    bent = LEAF.der.replace(bytes.fromhex(before), bytes.fromhex(after))
+    assert bent != LEAF.der
+    with pytest.raises(DocumentError, match="the certificate of 'CN=leaf' holds no key that can be read"):
+        _ = Certificate.from_der(bent).key
 
 
 @given(st.binary(max_size=80))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.trust.people import EARLIER, IDS, KEYS, ids, role, store
 
-from modelreg.trust.changes import changes
+from modelreg.trust.changes import changes, sentences
 from modelreg.trust.roles import Revocation
 from modelreg.trust.trust_store import Enforcement, Roots, TrustedKey, TrustedRegistry, Witnesses
 
@@ -51,3 +51,24 @@ def test_windows_thresholds_and_logs_are_told() -> None:
         replace(before, revocations=(Revocation(IDS["eve"], "left", compromised=True),)),
     ):
         assert len(changes(before, after)) in (1, 2)
+
+
+def test_a_document_says_this() -> None:
+    """Claim: each part in its own words, and nothing of what is not there."""
+    document = replace(
+        BASE,
+        roles=(role("*", "dan", until_index=9), role("*", "dan", from_index=9)),
+        revocations=(Revocation("0" * 64, "left", 7), Revocation("1" * 64, "stolen", compromised=True)),
+        registries=(TrustedRegistry("q"), TrustedRegistry("r", VKEY)),
+        witnesses=Witnesses((VKEY,), 0),
+    )
+    dan = f"dan ({IDS['dan'][:12]})"
+    assert list(sentences(document))[3 + len(KEYS) :] == [
+        f"role *: 1 of {dan}, from log index 0 to 8",
+        f"role *: 1 of {dan}, from log index 9 on",
+        "key 000000000000 revoked from log index 7 on: left",
+        "key 111111111111 compromised: stolen",
+        "registry q",
+        f"registry r with the log {VKEY}",
+        f"witness {VKEY}",
+    ]

@@ -45,6 +45,14 @@ def test_the_published_checkpoint_is_read() -> None:
     assert checkpoint.text == PUBLISHED
 
 
+def test_the_largest_log_has_a_checkpoint() -> None:
+    """Claim: the bound itself; a text that breaks off in its last line is none of it."""
+    largest = Checkpoint(ORIGIN, SIZE_MAX, b"x" * 32)
+    assert Checkpoint.parse(largest.text) == largest
+    with pytest.raises(DocumentError, match="the text of 3 lines is no checkpoint"):
+        Checkpoint.parse(largest.text + "extension")
+
+
 @given(LINES, st.integers(1, SIZE_MAX), st.binary(min_size=32, max_size=32), st.lists(LINES, max_size=3))
 def test_a_checkpoint_survives_its_text(origin: str, size: int, root: bytes, extensions: list[str]) -> None:
     """Claim: whatever it holds, extension lines too."""

@@ -228,6 +228,8 @@ def test_many_keys_are_not_all_named() -> None:
     """Claim: a role of many keys is told by five and a count."""
     document = store(roles=(role("*", *NAMES[:7], threshold=7),))
     assert only(asked("x", "hal", document=document)).message.endswith(" and 2 more")
+    six = store(roles=(role("*", *NAMES[:6], threshold=6),))
+    assert only(asked("x", "hal", document=six)).message.endswith(" and 1 more")
     five = store(roles=(role("*", *NAMES[:5], threshold=5),))
     assert "more" not in only(asked("x", "hal", document=five)).message
 
@@ -242,6 +244,13 @@ def test_between_two_windows_nobody_may_sign() -> None:
         "x has no signature; no role of the trust store is in force for it"
     )
     assert asked("x", "ada", document=document, at=7).role is None
+
+
+def test_who_may_sign_is_who_may_do_so_now() -> None:
+    """Claim: a key of no role is told of the role in force at the version's place in the log, not of a later one."""
+    document = store(roles=(role("x", "bob", until_index=5), role("x", "cyd", from_index=5)))
+    assert only(asked("x", "ada", document=document, at=4)).message.endswith(label("bob"))
+    assert only(asked("x", "ada", document=document, at=5)).message.endswith(label("cyd"))
 
 
 def test_several_things_that_are_wrong_are_all_told() -> None:

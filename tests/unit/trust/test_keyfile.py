@@ -8,11 +8,13 @@ import unicodedata
 from typing import Any
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelreg.errors import DocumentError, ModelregError, PassphraseError, UsageError
+from modelreg.errors import DocumentError, ModelregError, PassphraseError, SigningError, UsageError
+from modelreg.trust import keyfile
 from modelreg.trust.keyfile import Cost, KeyFile, protect
 from modelreg.trust.keys import Algorithm, PrivateKey
 
@@ -201,3 +203,38 @@ def test_a_bent_key_file_opens_to_the_same_key_or_not_at_all(data: st.DataObject
         file = KeyFile.parse(bytes(bent))
         if file.is_protected and json.loads(bent)["kdf"]["memory_kib"] < 1000:
             assert file.unlock("correct horse").public == KEY.public
+
+
+def test_each_lane_needs_its_memory() -> None:
+    """Claim: 8 KiB a lane, told before Argon2id refuses it."""
+    assert Cost(memory_kib=16, iterations=1, lanes=2).lanes == 2
+    with pytest.raises(DocumentError, match="2 lanes are given 15 KiB"):
+        Cost(memory_kib=15, iterations=1, lanes=2)
+
+
+@pytest.mark.parametrize("data", [PROTECTED, KEY.to_pem()], ids=["protected", "unprotected"])
+def test_a_key_file_survives_and_shows_the_public_half_alone(data: bytes) -> None:
+    """Claim: its bytes come back as they were, and no text of it has what it keeps."""
+    file = KeyFile.parse(data)
+    assert file.to_bytes() == data
+    assert repr(file) == f"KeyFile(public={KEY.public!r})"
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (MemoryError(), "needs 64 MiB of memory to be opened"),
+        (UnsupportedAlgorithm("argon2id"), "built without Argon2id"),
+    ],
+)
+def test_a_machine_that_cannot_compute_argon2id_says_so(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, message: str
+) -> None:
+    """Claim: too little memory, and a build without it, are no wrong passphrase."""
+
+    def fails(**cost: int) -> None:
+        raise failure
+
+    monkeypatch.setattr(keyfile, "Argon2id", fails)
+    with pytest.raises(SigningError, match=message):
+        protect(KEY, "p")

@@ -221,3 +221,34 @@ def test_random_bytes_are_no_key(data: bytes) -> None:
     for read in (PublicKey.from_der, PublicKey.from_pem, PrivateKey.from_der, PrivateKey.from_pem):
         with pytest.raises(DocumentError):
             read(data)
+
+
+def test_a_curve_that_nobody_knows_is_refused() -> None:
+    """Claim: what the parser cannot even name is told as a kind that is not taken."""
+    der = PrivateKey.generate().public.der
+    known, unknown = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03010f")
+    assert known in der
+    with pytest.raises(DocumentError, match="the DER public key is of a kind that modelreg does not take"):
+        PublicKey.from_der(der.replace(known, unknown))
+
+
+def test_a_protected_der_key_is_refused() -> None:
+    """Claim: as bytes that are no key here; nobody is asked for a passphrase."""
+    key = serialization.load_der_private_key(PrivateKey.generate().to_der(), password=None)
+    protection = serialization.BestAvailableEncryption(b"secret")
+    der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, protection)
+    with pytest.raises(DocumentError, match="are no DER private key"):
+        PrivateKey.from_der(der)
+
+
+def test_what_is_no_key_at_all_is_refused() -> None:
+    """Claim: by the name of what it is."""
+    with pytest.raises(DocumentError, match="modelreg takes no object keys"):
+        PrivateKey(object())
+    with pytest.raises(DocumentError, match="modelreg takes no object keys"):
+        PublicKey.of(object())
+
+
+def test_a_public_key_is_short_in_a_text() -> None:
+    """Claim: its kind alone, for a message that shows it."""
+    assert repr(PrivateKey.generate().public) == "PublicKey(algorithm=<Algorithm.ECDSA_P256: 'ecdsa-p256'>)"

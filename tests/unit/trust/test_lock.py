@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg.errors import DocumentError
+from modelreg.trust import lock
 from modelreg.trust.base64_text import to_base64
 from modelreg.trust.checkpoint import Checkpoint
 from modelreg.trust.keys import PrivateKey
@@ -66,10 +67,10 @@ def test_a_lock_file_survives_its_bytes(versions: dict[str, int], digest: str, s
         name: LockedVersion(f"{name}:{number}", number, digest, tuple(sorted(signers)))
         for name, number in versions.items()
     }
-    lock = Lock("r", models)
-    assert Lock.parse(lock.to_bytes()) == lock
-    turned = json.dumps(dict(reversed(json.loads(lock.to_bytes()).items()))).encode()
-    assert Lock.parse(turned) == lock
+    made = Lock("r", models)
+    assert Lock.parse(made.to_bytes()) == made
+    turned = json.dumps(dict(reversed(json.loads(made.to_bytes()).items()))).encode()
+    assert Lock.parse(turned) == made
 
 
 def test_a_checkpoint_is_kept_as_it_came() -> None:
@@ -80,6 +81,7 @@ def test_a_checkpoint_is_kept_as_it_came() -> None:
     assert found is not None
     assert to_base64(found.to_bytes()) == kept.checkpoint
     assert parsed.holding({}, None).checkpoint == kept.checkpoint
+    assert LOCK.holding({}, found).checkpoint == kept.checkpoint
     assert LOCK.note() is None
     with pytest.raises(DocumentError):
         dataclasses.replace(LOCK, checkpoint="bm90ZQ==")
@@ -105,6 +107,36 @@ def test_what_no_locked_version_says(changes: dict[str, Any]) -> None:
     """Claim: a value beyond its grammar is refused, whoever wrote it."""
     with pytest.raises(DocumentError):
         dataclasses.replace(FRAUD, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 1},
+        {"version": 2**31 - 1},
+        {"log_index": 0},
+        {"log_index": 2**53 - 2},
+        {"signed_by": ()},
+        {"signed_by": SIGNERS[:SIGNERS_MAX]},
+    ],
+)
+def test_the_bounds_themselves_can_be_locked(changes: dict[str, Any]) -> None:
+    """Claim: the first entry of a log among them, and as many signers as an entry of a log has."""
+    made = Lock("r" * 128, {"team/fraud": dataclasses.replace(FRAUD, **changes)})
+    assert Lock.parse(made.to_bytes()) == made
+
+
+def test_text_stays_text() -> None:
+    """Claim: a review reads what stands there, not its numbers in Unicode."""
+    assert b'"registry": "caf\xc3\xa9"' in Lock("caf\u00e9", {}).to_bytes()
+
+
+def test_a_lock_file_holds_so_many_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim: the bound itself can be, and one more is told with both numbers."""
+    monkeypatch.setattr(lock, "MODELS_MAX", 1)
+    assert dataclasses.replace(LOCK) == LOCK
+    with pytest.raises(DocumentError, match="at most 1 models, this one 2"):
+        LOCK.holding({"x": dataclasses.replace(FRAUD, reference="x:1")}, None)
 
 
 @pytest.mark.parametrize(

@@ -315,3 +315,12 @@ def test_random_texts_are_vkeys_or_a_document_error(text: str) -> None:
         assert str(VerifierKey.parse(text)) == text
     except DocumentError:
         return
+
+
+def test_a_signature_line_is_refused_by_what_is_wrong() -> None:
+    """Claim: a line that begins otherwise, and a key id that is none, however the line was made."""
+    with pytest.raises(DocumentError, match="is no signature line"):
+        NoteSignature.parse("- EnochRoot AAAAAAAA")
+    for key_id in (b"", b"123", b"12345"):
+        with pytest.raises(DocumentError, match="no key id of 4 bytes"):
+            NoteSignature("EnochRoot", key_id, b"signature")

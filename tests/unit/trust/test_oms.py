@@ -154,6 +154,8 @@ def test_keys_and_roots_verify_their_own_kind_of_bundle() -> None:
     with pytest.raises(UntrustedError, match="with a certificate") as caught:
         CHAINED.verify_with_keys([LEAF.signer.public])
     assert caught.value.hint == "give the root"
+    with pytest.raises(UntrustedError, match="bare key"):
+        OURS.verify_by_leaf()
 
 
 def test_nobody_trusted_has_signed() -> None:
@@ -242,7 +244,7 @@ def test_what_is_no_bundle_is_refused_by_what_is_wrong(name: str) -> None:
         parsed(changed(change))
 
 
-@pytest.mark.parametrize(("count", "good"), [(0, False), (CHAIN_MAX, True), (CHAIN_MAX + 1, False)])
+@pytest.mark.parametrize(("count", "good"), [(0, False), (1, True), (CHAIN_MAX, True), (CHAIN_MAX + 1, False)])
 def test_a_chain_has_a_bound(count: int, good: bool) -> None:
     """Claim: one to eight certificates are read."""
     document = told(CHAINED)

@@ -256,13 +256,14 @@ def compared(statement: Statement, files: dict[str, bytes]) -> tuple[Difference,
     return differences(statement, [(path, sha(data)) for path, data in files.items()], pieces=Held(files))
 
 
-@pytest.mark.parametrize("size", [1, 4, 5, 10, 11, 100])
+@pytest.mark.parametrize("size", [1, 4, 5, 10, 11, 100, 2**50])
 def test_shards_are_verified_where_they_are_met(size: int) -> None:
     """Claim: a file signed in pieces of any size is compared piece by piece, also one with colons in its name."""
-    files = {"a:0:5": b"0123456789", "b": b"x"}
+    files = {"a:0:5": b"0123456789", "b": b"x", "line\nbreak": b"y"}
     statement = shards(files, size)
     assert compared(statement, files) == ()
     assert compared(statement, {**files, "b": b"y"}) == (Difference("b", Flaw.CHANGED),)
+    assert compared(statement, {**files, "a:0:5": b"0123x56789"}) == (Difference("a:0:5", Flaw.CHANGED),)
     for longer in (b"0123456789x", b"012345678", b"01234567890123456789", b""):
         assert compared(statement, {**files, "a:0:5": longer}) == (Difference("a:0:5", Flaw.CHANGED),)
 
@@ -308,7 +309,7 @@ def test_shards_need_the_bytes() -> None:
     with pytest.raises(DocumentError, match="in shards of 2 bytes"):
         differences(shards({"a": b"012345"}, 2), [("a", sha(b"012345"))])
     told = Serialization("shards", "sha256", allow_symlinks=False, shard_size=2)
-    for name in ("a", "a:0", "a:0:-1", ":0:2", "a:x:2", "a:0:12345678901234567"):
+    for name in ("a", "a:0", "a:0:-1", ":0:2", "a:x:2", "a:0:12345678901234567", "a:0:\uff12"):
         statement = Statement("x", root_digest([sha(b"01")]), (Resource(name, "sha256", sha(b"01")),), told)
         with pytest.raises(DocumentError, match="is no shard"):
             compared(statement, {"a": b"01"})
@@ -316,6 +317,8 @@ def test_shards_need_the_bytes() -> None:
 
 def test_more_than_a_statement_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Claim: the number of resources and of bytes are bounded."""
+    monkeypatch.setattr(oms_statement, "RESOURCES_MAX", 3)
+    assert len(statement_of(FILES, name="x").resources) == 3
     monkeypatch.setattr(oms_statement, "RESOURCES_MAX", 2)
     with pytest.raises(DocumentError, match="3 resources: 1 to 2"):
         statement_of(FILES, name="x")
