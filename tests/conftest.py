@@ -16,7 +16,8 @@ from hypothesis import settings
 from tests.servers.fixtures import SERVERS, aws_credentials, juicefs, rclone, seaweedfs
 from tests.servers.postgres import Server, postgres
 
-from modelreg import Registry
+from modelreg import Inspector, Registry
+from modelreg.client import push as push_module
 from modelreg.digest import sha256_hex
 from modelreg.digest.streams import Descriptor, ingest
 from modelreg.environment.document import Environment
@@ -64,6 +65,30 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     home = str(tmp_path_factory.mktemp("user"))
     for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, home)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_inspector() -> Iterator[None]:
+    """Pushes that name no inspector share one, which still starts a process of its own for each artifact.
+
+    It is as if each caller had given it; to start one a push would be a large part of the time of all tests.  Threads,
+    which could ask at once, and forks start their own, as does every program that a test runs.
+    """
+    own, tests = push_module._inspector, os.getpid()
+    with contextlib.ExitStack() as stack:
+        started: list[Inspector] = []
+
+        def shared(request: push_module.PushRequest) -> contextlib.AbstractContextManager[Inspector]:
+            is_main = threading.current_thread() is threading.main_thread() and os.getpid() == tests
+            if request.inspector is not None or not is_main:
+                return own(request)
+            if not started:
+                started.append(stack.enter_context(Inspector(expect_hdf5=True)))
+            return contextlib.nullcontext(started[0])
+
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(push_module, "_inspector", shared)
+        yield
 
 
 @pytest.fixture

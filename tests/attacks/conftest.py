@@ -8,7 +8,7 @@ import json
 import marshal
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ import h5py
 import numpy as np
 import pytest
 
+from modelreg.artifact import open_artifact
 from modelreg.facts import Facts
 from modelreg.findings import Kind, Severity, Verdict
-from modelreg.inspect import inspect_path
+from modelreg.inspect import Inspector
 from modelreg.rules import Policy, Purpose, judge
 from modelreg.rules.policy import Mode
 
@@ -161,9 +162,16 @@ def kit() -> Kit:
     return Kit()
 
 
+@pytest.fixture(scope="session")
+def inspector() -> Iterator[Inspector]:
+    """What starts a reader for each artifact of the session."""
+    with Inspector(expect_hdf5=True) as opened:
+        yield opened
+
+
 @pytest.fixture
-def facts_of(tmp_path: Path) -> Callable[[Artifact], Facts]:
-    """Inspect an artifact as a push does: from disk, in the child process."""
+def facts_of(tmp_path: Path, inspector: Inspector) -> Callable[[Artifact], Facts]:
+    """Inspect an artifact as a push does: from disk, in a child process of its own."""
 
     def run(artifact: Artifact) -> Facts:
         root = tmp_path / "artifact"
@@ -174,7 +182,8 @@ def facts_of(tmp_path: Path) -> Callable[[Artifact], Facts]:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_bytes(data)
         before = {os.path.getsize(path) for path in tmp_path.rglob("*")}
-        facts = inspect_path(root)
+        with open_artifact(root) as files:
+            facts = inspector.inspect([(file.path, file.descriptor) for file in files])
         assert {os.path.getsize(path) for path in tmp_path.rglob("*")} == before
         return facts
 

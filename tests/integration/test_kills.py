@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -19,49 +19,82 @@ pytestmark = pytest.mark.slow
 
 KILLS = 50
 FILE_SIZE_BYTES = 3 * 1024 * 1024
-PUSHER = """
-import sys, time
-from modelreg import Registry
-with Registry.open(home=sys.argv[1]) as registry:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    begun = time.monotonic()
-    registry.push(sys.argv[2], name="fraud", aliases=["latest"])
-    print(time.monotonic() - begun, flush=True)
-    time.sleep(60)
+PUSHERS = """
+import os, sys, time
+from modelreg import Inspector, Registry
+from modelreg.client import ledger, logkey
+
+def push(home, source):
+    with Registry.open(home=home) as registry, Inspector(expect_hdf5=False) as inspector:
+        inspector.inspect([])
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+        begun = time.monotonic()
+        registry.push(source, name="fraud", aliases=["latest"], inspector=inspector)
+        print(time.monotonic() - begun, flush=True)
+        time.sleep(60)
+
+while line := sys.stdin.readline():
+    pusher = os.fork()
+    if not pusher:
+        push(*line.split())
+    os.waitpid(pusher, 0)
+    print("dead", flush=True)
 """
+"""A program that has loaded everything, and forks a process for each push: its own from the registry's opening on."""
 
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def _begin(start: Start, home: Path, source: Path) -> subprocess.Popen[str]:
-    """A pusher that is told to go; the clock runs from here."""
-    pusher = start(PUSHER, home, source)
-    assert pusher.stdin is not None
-    assert pusher.stdout is not None
-    assert pusher.stdout.readline() == "ready\n"
-    pusher.stdin.write("go\n")
-    pusher.stdin.flush()
-    return pusher
+class _Pushers:
+    """One push after the other, each in a process that is killed."""
+
+    def __init__(self, start: Start) -> None:
+        self._program = start(PUSHERS)
+        self._pid = 0
+
+    def begin(self, home: Path, source: Path) -> None:
+        """A pusher that is told to go; the clock runs from here."""
+        self._say(f"{home} {source}")
+        self._pid = int(self.heard())
+        self._say("go")
+
+    def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        while self.heard() != "dead":
+            pass
+
+    def _say(self, line: str) -> None:
+        assert self._program.stdin is not None
+        self._program.stdin.write(f"{line}\n")
+        self._program.stdin.flush()
+
+    def heard(self) -> str:
+        assert self._program.stdout is not None
+        assert self._program.stderr is not None
+        line = self._program.stdout.readline().strip()
+        assert line, self._program.stderr.read()
+        return line
+
+    def duration_s(self, home: Path, source: Path) -> float:
+        """How long a push takes here, by the median of three."""
+        taken = []
+        for _ in range(3):
+            self.begin(home, source)
+            taken.append(float(self.heard()))
+            self.kill()
+        return median(taken)
 
 
-def _end(pusher: subprocess.Popen[str]) -> None:
-    pusher.send_signal(signal.SIGKILL)
-    pusher.communicate(timeout=30)
+@pytest.fixture
+def pushers(start: Start) -> Iterator[_Pushers]:
+    made = _Pushers(start)
+    yield made
+    made._program.kill()
+    made._program.communicate()
 
 
-def _duration(start: Start, folder: Path, source: Path) -> float:
-    """How long a push takes here, by the median of three."""
-    taken = []
-    for _ in range(3):
-        pusher = _begin(start, folder, source)
-        assert pusher.stdout is not None
-        taken.append(float(pusher.stdout.readline()))
-        _end(pusher)
-    return median(taken)
-
-
-def test_kill_9_at_50_moments_of_a_push(start: Start, tmp_path: Path, tally: Callable[[str, int], None]) -> None:
+def test_kill_9_at_50_moments_of_a_push(pushers: _Pushers, tmp_path: Path, tally: Callable[[str, int], None]) -> None:
     """Claim: after 50 kills spread over the push, before and after its commit, the registry is whole.
 
     A failing run prints its seed; ``KILLS_SEED`` in the environment plays the same moments again.
@@ -74,15 +107,15 @@ def test_kill_9_at_50_moments_of_a_push(start: Start, tmp_path: Path, tally: Cal
     chance = random.Random(seed)
     home, source = tmp_path / "home", tmp_path / "model.bin"
     source.write_bytes(chance.randbytes(FILE_SIZE_BYTES))
-    duration_s = _duration(start, tmp_path / "rehearsal", source)
+    duration_s = pushers.duration_s(tmp_path / "rehearsal", source)
     survived = 0
     with Registry.open(home=home) as registry:
         for kill in range(KILLS):
             source.write_bytes(chance.randbytes(FILE_SIZE_BYTES))
             before = len(registry.list())
-            pusher = _begin(start, home, source)
+            pushers.begin(home, source)
             time.sleep((kill + chance.random()) / KILLS * 1.4 * duration_s)
-            _end(pusher)
+            pushers.kill()
             survived += len(registry.list()) - before
         entries = registry.list()
         assert [entry.version for entry in entries] == list(range(1, survived + 1))

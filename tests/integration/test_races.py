@@ -16,10 +16,10 @@ pytestmark = pytest.mark.slow
 PROCESSES, PUSHES = 8, 25
 PUSHER = """
 import sys
-from modelreg import Registry
+from modelreg import Inspector, Registry
 home, first, second, count, number = sys.argv[1:]
 sys.stdin.readline()
-with Registry.open(home=home) as registry:
+with Registry.open(home=home) as registry, Inspector(expect_hdf5=False) as inspector:
     for turn in range(int(count)):
         pushed = registry.push(
             (first, second)[turn % 2],
@@ -27,6 +27,7 @@ with Registry.open(home=home) as registry:
             aliases=[f"by-{number}"],
             metadata={"turn": f"{number}/{turn}"},
             environment="none",
+            inspector=inspector,
         )
         print(pushed.version, flush=True)
 """
