@@ -1,6 +1,7 @@
 """What each attacker does, and what becomes of each client: the promises, as data.  ``test_threats`` keeps them.
 
-``python tests/threats/table.py`` writes the table of ``docs/threat-model.md`` anew.
+``python -m tests.threats.table`` writes the table of ``docs/threat-model.md`` anew.  A table, and so longer than
+400 lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``modelreg log``."""
+"""``modelreg log``.  Longer than 400 lines, a function a command and its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The registry: the one place where store, database, inspection, rules and verification meet."""
+"""The registry: the one place where store, database, inspection, rules and verification meet.
+
+Longer than 400 lines, since what a method promises is told here and done elsewhere.
+"""
 
 from __future__ import annotations
 

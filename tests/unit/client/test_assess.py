@@ -221,12 +221,13 @@ OVER_MANIFEST = kept(dsse.sign(dsse.IN_TOTO_TYPE, DATA, [CERTIFIED]).to_bytes())
 
 
 def test_a_root_vouches_for_a_signer() -> None:
-    """Claim: in whatever order the bundles are listed, and only where roots and a time are named."""
+    """Claim: in whatever order the bundles are listed, where the root is named and while the certificates are valid."""
     under_root = own("bob", roots=(ROOT.parsed,), at=MIDDLE)
     for bundles in ([certified_over(), OVER_MANIFEST], [OVER_MANIFEST, certified_over()]):
         assert assess(MANIFEST, DATA, bundles, under_root) == Assessment((LEAF.signer.public.id,))
         assert told(assess(MANIFEST, DATA, bundles, own("bob"))) == [("MR203", "warn")]
-        assert told(assess(MANIFEST, DATA, bundles, own("bob", roots=(ROOT.parsed,)))) == [("MR203", "warn")]
+        expired = own("bob", roots=(ROOT.parsed,), at=MIDDLE.replace(year=9998))
+        assert told(assess(MANIFEST, DATA, bundles, expired)) == [("MR203", "warn"), ("MR203", "warn")]
 
 
 def test_a_certificate_of_another_root_vouches_for_nobody() -> None:

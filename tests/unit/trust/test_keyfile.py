@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelreg.errors import DocumentError, ModelregError, PassphraseError, SigningError, UsageError
-from modelreg.trust import keyfile
 from modelreg.trust.keyfile import Cost, KeyFile, protect
 from modelreg.trust.keys import Algorithm, PrivateKey
 
@@ -235,6 +234,6 @@ def test_a_machine_that_cannot_compute_argon2id_says_so(
     def fails(**cost: int) -> None:
         raise failure
 
-    monkeypatch.setattr(keyfile, "Argon2id", fails)
+    monkeypatch.setattr("cryptography.hazmat.primitives.kdf.argon2.Argon2id", fails)
     with pytest.raises(SigningError, match=message):
         protect(KEY, "p")
