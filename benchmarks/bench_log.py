@@ -1,11 +1,15 @@
 """What the log costs at 100,000 entries: an append, a proof of inclusion made and checked, and a whole audit.
 
-usage: bench_log.py [--entries 100000] [--turns 1000] [--folder DIR] [--json FILE]
+usage: bench_log.py [--entries 100000] [--turns 1000] [--registry] [--folder DIR] [--json FILE]
 
 Nodes are kept once in a dictionary and once in an SQLite table, where each append is a transaction of its own that is
 on the disk when it is over.  The audit reads leaves and statements from that table too: of twenty entries eighteen are
 manifests like that of ``tests/vectors``, of a thousand models, one moves an alias and one withdraws.  The aims are 5 ms
 for an append and for a proof, and 60 s for the audit.
+
+With ``--registry`` the same of a whole registry, SQLite and a folder, filled with as many entries: an append as a
+transaction of its own, what a client asks for and checks of one version, the first reading of everything that the log
+says of aliases and withdrawals and the next one, and an audit that reads every blob.  Filling it takes minutes.
 """
 
 from __future__ import annotations
@@ -23,10 +27,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.seed import seed
+
+from modelreg import Registry
+from modelreg.client.claim import Claim
+from modelreg.client.logged import proved, read_evidence
+from modelreg.client.memory import Memory
+from modelreg.client.pointing import opened_view
+from modelreg.client.stating import Speaker, Stating
+from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
 from modelreg.records import canonical_json
 from modelreg.trust.audit import LogEntry, audit
-from modelreg.trust.checkpoint import Checkpoint
+from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
 from modelreg.trust.leaf import LeafKind, LogLeaf
 from modelreg.trust.merkle import (
     Frontier,
@@ -38,6 +51,7 @@ from modelreg.trust.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from modelreg.trust.note import VerifierKey
 from modelreg.trust.statements import Pointer, Target, Withdrawal, statement_bytes
 
 ORIGIN = "log.example/bench"
@@ -237,13 +251,88 @@ def measure_audit(connection: sqlite3.Connection, leaves: list[bytes]) -> tuple[
     return seconds, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
 
+def fill_registry(home: Path, count: int) -> None:
+    """A registry whose log has ``count`` entries: of twenty eighteen versions, a move and a withdrawal."""
+    versions_of = count * 9 // 10
+    seed(f"sqlite:///{home}/registry.db", f"file://{home}/store", versions_of, MODELS, manifests=True)
+    with Registry.open(home=home) as registry:
+        speaker = Speaker(registry._origin(), "bench")  # noqa: SLF001 - a registry is filled as no user fills one
+        with (
+            Claim(registry._index, registry._leases, registry.store, "bench") as claimed,  # noqa: SLF001
+            registry._index.transaction() as transaction,  # noqa: SLF001
+        ):
+            transaction.log.append_unlogged()
+            stating = Stating(speaker, registry.store, claimed, transaction)
+            for entry in registry.list()[17::18]:
+                stating.move(entry.model, "bench", entry.version, "measured")
+                stating.withdraw(entry.model, entry.version, "measured", entry.created_at)
+            stating.log()
+        registry.log_checkpoint()
+
+
+def measure_registry(home: Path, turns: int) -> tuple[list[Row], list[str]]:
+    """What the tables, a client and an auditor take."""
+    with Registry.open(home=home) as registry:
+        index = registry._index  # noqa: SLF001 - timed below what a user calls
+        versions = registry.list(limit=turns)
+        appends = [timed(lambda number=number: _append(index, number)) for number in range(turns)]  # type: ignore[misc]
+        covered = timed(registry.log_checkpoint)
+        keys = [VerifierKey.parse(registry.log_key())]
+        proofs = [timed(lambda entry=entry: _prove(index, entry.digest, keys)) for entry in versions]  # type: ignore[misc]
+        with index.reading_log() as log:
+            newest = log.newest_checkpoint()
+        assert newest is not None
+        head = open_checkpoint(newest.note, keys).checkpoint
+        memory = Memory(home / "memory")
+        first = timed(lambda: _view(index, head, memory))
+        again = [timed(lambda: _view(index, head, memory)) for _ in range(9)]
+        started = time.perf_counter()
+        report = registry.log_audit()
+        audited = time.perf_counter() - started
+        flaws = {finding.kind for finding in report.findings if not finding.is_remark}
+        assert flaws == {"missing-statement"}, flaws  # of those that were appended to measure
+    rows = [Row.of("append, committed", appends), Row.of("proof asked for and checked", proofs)]
+    rows.append(Row.of("aliases and withdrawals read again", again))
+    told = f"{head.size:,} entries: head signed in {covered:.2f} s, aliases and withdrawals read first in {first:.2f} s"
+    return rows, [told, f"audit of {report.entries:,} entries, {report.versions:,} versions: {audited:.1f} s"]
+
+
+def _view(index: Index, head: Checkpoint, memory: Memory) -> None:
+    with opened_view(index, head, memory) as view:
+        assert len(view.pointers)
+        assert view.split.get(("team0/model00000", "bench")) is None
+
+
+def _append(index: Index, number: int) -> None:
+    with index.transaction() as transaction:
+        transaction.log.append([LogLeaf(LeafKind.TRUST, sha256_hex(b"measured %d" % number), SIGNERS)])
+
+
+def _prove(index: Index, digest: str, keys: Sequence[VerifierKey]) -> None:
+    assert proved(read_evidence(index, digest), digest, keys)
+
+
+def report_registry(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="modelreg-bench-", dir=options.folder) as name:
+        fill_registry(Path(name), options.entries)
+        rows, lines = measure_registry(Path(name), options.turns)
+    print(f"{options.entries:,} entries in a registry, {options.turns:,} turns{'median':>9} {'99 %':>11}")
+    for row in rows:
+        print(f"{row.what:<40} {row.median_ms:8.3f} ms {row.worst_ms:8.3f} ms")
+    print("\n".join(lines))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=1_000)
     parser.add_argument("--folder", type=Path, default=None, help="a folder on the disk under test")
     parser.add_argument("--json", type=Path, default=None, help="write the rows there too")
+    parser.add_argument("--registry", action="store_true", help="measure a whole registry instead")
     options = parser.parse_args()
+    if options.registry:
+        report_registry(options)
+        return
     with tempfile.TemporaryDirectory(prefix="modelreg-bench-", dir=options.folder) as name:
         path = Path(name) / "log.db"
         connection = sqlite3.connect(path, isolation_level=None)

@@ -28,7 +28,7 @@ from modelreg.trust.merkle import Frontier, leaf_hash
 from modelreg.trust.note import Note, VerifierKey
 from modelreg.trust.record import RecordHead, longest_chain
 from modelreg.trust.statements import Pointer
-from modelreg.trust.view import Entry, GrowingView, stated_digest
+from modelreg.trust.view import Entry, LogView, stated_digest
 
 _REMARKS = (Irregularity.LATE, Irregularity.UNKNOWN_KIND)
 """What an honest log can have: versions that were imported out of order, entries of a later modelreg."""
@@ -125,13 +125,13 @@ class _Auditing:
     problems: int = 0
     logged: set[str] = field(default_factory=set)
     """The manifests that entries are about."""
-    view: GrowingView = field(init=False)
+    view: LogView = field(init=False)
     """What the log says of aliases and withdrawals."""
     stated: dict[str, int] = field(default_factory=dict)
     """The statements of those, with the first entry about each."""
 
     def __post_init__(self) -> None:
-        self.view = GrowingView(self.origin)
+        self.view = LogView(self.origin)
 
     def run(self, known: list[Checkpoint], progress: Progress | None) -> LogAudit:
         rows = self.log.checkpoints()

@@ -31,7 +31,6 @@ from modelreg.trust.base64_text import to_base64
 from modelreg.trust.checkpoint import Checkpoint, Fork, is_consistent, open_checkpoint
 from modelreg.trust.merkle import prove_consistency
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX, Note, VerifierKey
-from modelreg.trust.view import VIEW_SIZE_BYTES_MAX, LogView
 
 if TYPE_CHECKING:
     from modelreg.trust.lock import Lock
@@ -167,30 +166,7 @@ class Memory:
 
     def view_path(self, origin: str) -> Path:
         """Where the view of a log is kept."""
-        return self.path(origin).with_suffix(".view.json")
-
-    def recall_view(self, origin: str) -> LogView | None:
-        """What was read of the log ``origin``; raises ``DocumentError`` for a damaged file."""
-        path = self.view_path(origin)
-        try:
-            with path.open("rb") as file:
-                data = file.read(VIEW_SIZE_BYTES_MAX + 1)
-        except OSError:
-            return None
-        found = LogView.parse(data)
-        if found.origin != origin:
-            raise DocumentError(f"{path} is of the log {found.origin[:80]!r}")
-        return found
-
-    def keep_view(self, view: LogView) -> None:
-        """Keep ``view`` in the place of an older one; raises ``PlacementError`` where it cannot be kept."""
-        try:
-            with self.alone():
-                replace_file(self.view_path(view.origin), view.to_bytes())
-        except OSError as error:
-            raise PlacementError(
-                f"what was read of the log cannot be kept in {self.folder}: {reason_of(error)}"
-            ) from None
+        return self.path(origin).with_suffix(".view")
 
     def keep_evidence(self, fork: Fork) -> Path:
         """Keep both notes of a fork for whoever has to look at them; raises ``PlacementError``."""

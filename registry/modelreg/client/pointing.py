@@ -3,21 +3,23 @@
 The log is read through once and the view of it kept beside the user's memory; later pulls read what is new.  Its root
 is the one that the log's key signed, so that no row can hide a move or a withdrawal.
 
-Invariant: a kept view saves work and decides nothing: one that does not lead to the signed root is made again from the
-first entry on.
+Invariant: a kept view saves work and decides nothing: where one does not lead to the signed root, the log is read from
+its first entry on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from modelreg.client.kept_view import KeptView
 from modelreg.client.memory import Memory
 from modelreg.client.trusting import CONTRADICTED, NOT_COVERED, UNPROVED, Trusted
 from modelreg.db.records import Index
 from modelreg.db.statements import StatementRow
-from modelreg.errors import DatabaseError, DocumentError, PlacementError
+from modelreg.errors import DatabaseError, DocumentError
 from modelreg.findings import Finding
 from modelreg.manifest import IndexEntry
 from modelreg.rules import RULES
@@ -32,38 +34,34 @@ from modelreg.trust.view import LogView, Said
 _ASK = "ask who runs the registry; modelreg log audit tells what was changed"
 
 
-def read_view(index: Index, head: Checkpoint, memory: Memory | None = None) -> LogView:
+@contextlib.contextmanager
+def opened_view(index: Index, head: Checkpoint, memory: Memory | None = None) -> Iterator[LogView]:
     """What the log said up to ``head``, which its key has signed.
 
     Raises ``DocumentError`` where the database does not show the entries of that root, ``DatabaseError`` for tables
     that are damaged.
     """
-    memory = memory or Memory()
-    kept = _kept(memory, head)
-    view = _grown(index, kept, head)
-    if view is None and kept.size:
-        view = _grown(index, LogView(head.origin), head)
-    if view is None:
-        raise DocumentError(f"the entries that are shown are not those of the signed root of {head.size:,} entries")
-    if view.size != kept.size:
-        with contextlib.suppress(PlacementError):  # then it is read through again next time
-            memory.keep_view(view)
-    return view
+    path = (memory or Memory()).view_path(head.origin)
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(contextlib.closing(KeptView.open(head.origin, path)))
+        if kept.size > head.size or not _grown(kept, index, head):
+            kept = stack.enter_context(contextlib.closing(KeptView(head.origin)))
+            if not _grown(kept, index, head):
+                raise DocumentError(
+                    f"the entries that are shown are not those of the signed root of {head.size:,} entries"
+                )
+        yield kept.view
 
 
-def _kept(memory: Memory, head: Checkpoint) -> LogView:
+def _grown(kept: KeptView, index: Index, head: Checkpoint) -> bool:
+    """Whether ``kept`` leads to ``head``, read on if need be; one that is being written is not."""
+    if kept.size == head.size:
+        return kept.frontier.root == head.root
     try:
-        kept = memory.recall_view(head.origin)
-    except DocumentError:
-        kept = None  # it can always be made again
-    return kept if kept is not None and kept.size <= head.size else LogView(head.origin)
-
-
-def _grown(index: Index, view: LogView, head: Checkpoint) -> LogView | None:
-    """``view`` grown to ``head``; ``None`` where that has another root."""
-    with index.reading_log() as log:
-        grown = view.grown(log.entries(view.size, head.size))
-    return grown if (grown.size, grown.frontier.root) == (head.size, head.root) else None
+        with index.reading_log() as log:
+            return kept.grow(log.entries(kept.size, head.size), head.size, head.root)
+    except sqlite3.OperationalError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +162,8 @@ def pointing_findings(
 ) -> tuple[Finding, ...]:
     """What the log up to ``head`` has against a version; what cannot be read of it is MR208."""
     try:
-        pointing = read_pointing(index, read_view(index, head), entry, alias)
+        with opened_view(index, head) as view:
+            pointing = read_pointing(index, view, entry, alias)
     except (DocumentError, DatabaseError) as error:
         message = f"what the log says cannot be read: {error.message}"
         return (RULES["MR208"].found(message, fix=_ASK, severity=CONTRADICTED[store.mode]),)

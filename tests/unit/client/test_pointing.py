@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.threats.world import ADA, MALLORY, OLD, World
+from tests.threats.world import ADA, MALLORY, World
 
 from modelreg import DocumentError, Finding, RefusedError
+from modelreg.client import kept_view
 from modelreg.client.memory import Memory, Seen
-from modelreg.client.pointing import read_view
+from modelreg.client.pointing import opened_view
+from modelreg.db.log import LogTables
 from modelreg.findings import Severity
 from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
 from modelreg.trust.note import VerifierKey
 from modelreg.trust.statements import Pointer
 from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement
+from modelreg.trust.view import Entry
 
 pytestmark = pytest.mark.slow
 
@@ -157,75 +160,78 @@ def head(world: World) -> Checkpoint:
     return open_checkpoint(newest.note, [VerifierKey.parse(world.publisher.log_key())]).checkpoint
 
 
-def place(view: Any) -> int:
-    said = view.pointers["fraud", "production"].statement
+def where(world: World, memory: Memory) -> int:
+    """The version that the log says ``production`` is."""
+    with opened_view(world.publisher._index, head(world), memory) as view:
+        said = view.pointers["fraud", "production"].statement
     assert isinstance(said, Pointer)
     return said.target.version
 
 
-def test_a_view_is_kept_and_read_on(world: World, tmp_path: Path) -> None:
-    """Claim: the second reading asks only for what is new."""
+def test_a_view_is_kept_and_read_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim: the second reading asks only for what is new, and the third for nothing."""
     memory, asked = Memory(tmp_path / "logs"), []
-    read_view(world.publisher._index, head(world), memory)
+    whole = LogTables.entries
+
+    def spying(self: LogTables, start: int, end: int) -> Iterator[Entry]:
+        asked.append((start, end))
+        return whole(self, start, end)
+
+    monkeypatch.setattr(LogTables, "entries", spying)
+    assert where(world, memory) == 2
     world.point("fraud:1")
-    entries = type(world.publisher._index).reading_log
-
-    with pytest.MonkeyPatch.context() as patch:
-
-        @contextlib.contextmanager
-        def reading(index: Any) -> Iterator[Any]:
-            with entries(index) as log:
-                whole = log.entries
-
-                def spying(start: int, end: int) -> Any:
-                    asked.append((start, end))
-                    return whole(start, end)
-
-                patch.setattr(log, "entries", spying)
-                yield log
-
-        patch.setattr(type(world.publisher._index), "reading_log", reading)
-        assert place(read_view(world.publisher._index, head(world), memory)) == 1
-    assert asked == [(4, 5)]
+    assert [where(world, memory), where(world, memory)] == [1, 1]
+    assert asked == [(0, 4), (4, 5)]
 
 
-@pytest.mark.parametrize("kept", ["damaged", "of a larger log", "of other entries", "unwritable"])
+@pytest.mark.parametrize("kept", ["damaged", "of a larger log", "of other entries", "unwritable", "being written"])
 def test_a_kept_view_decides_nothing(world: World, tmp_path: Path, kept: str) -> None:
-    """Claim: a kept view that is damaged, ahead of the log, of another history or cannot be kept is made again."""
+    """Claim: one that is damaged, ahead of the log, of another history, or cannot be used now is as none."""
     memory = Memory(tmp_path / "logs")
-    right = read_view(world.publisher._index, head(world), memory)
-    path = memory.view_path(right.origin)
-    if kept == "damaged":
-        path.write_bytes(path.read_bytes()[:-9])
-    elif kept == "unwritable":
-        path.unlink()
-        path.mkdir()
-    else:
-        before = world.snapshot()
-        world.point("fraud:1") if kept == "of a larger log" else world.push("churn", OLD)
-        memory.keep_view(read_view(world.publisher._index, head(world), Memory(tmp_path / "other")))
-        world.restore(before)
-        if kept == "of other entries":
+    assert where(world, memory) == 2
+    path = memory.view_path(world.publisher._origin())
+    assert path.exists()
+    with contextlib.ExitStack() as stack:
+        if kept == "damaged":
+            path.write_bytes(path.read_bytes()[:-9])
+        elif kept == "unwritable":
+            path.unlink()
+            path.mkdir()
+        elif kept == "being written":
             world.point("fraud:2")
-            world.point("fraud:2")
-    assert place(read_view(world.publisher._index, head(world), memory)) == 2
+            stack.enter_context(pytest.MonkeyPatch.context()).setattr(kept_view, "_WAIT_S", 0.1)
+            other = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
+            other.execute("BEGIN IMMEDIATE")
+        else:
+            before = world.snapshot()
+            world.point("fraud:1")
+            assert where(world, memory) == 1
+            world.restore(before)
+            if kept == "of other entries":
+                with world.at_home_of("another"):
+                    world.point("fraud:2")
+                    world.point("fraud:2")
+        assert where(world, memory) == 2
 
 
 def test_entries_that_do_not_lead_to_the_signed_root_are_refused(world: World, tmp_path: Path) -> None:
     """Claim: rows that leave a move out are no log, however they look."""
     signed = head(world)
     world.sql("DELETE FROM log_leaves WHERE position = 3")
-    with pytest.raises(DocumentError, match="not those of the signed root"):
-        read_view(world.publisher._index, signed, Memory(tmp_path / "logs"))
+    with (
+        pytest.raises(DocumentError, match="not those of the signed root"),
+        opened_view(world.publisher._index, signed, Memory(tmp_path / "logs")),
+    ):
+        pass
 
 
 def test_forgetting_a_log_forgets_the_view(world: World, tmp_path: Path) -> None:
     """Claim: ``log forget`` leaves nothing of what was read."""
-    memory, registry = Memory(tmp_path / "logs"), world.publisher
-    read_view(registry._index, head(world), memory)
-    with registry._index.reading_log() as log:
+    memory = Memory(tmp_path / "logs")
+    assert where(world, memory) == 2
+    with world.publisher._index.reading_log() as log:
         newest = log.newest_checkpoint()
     assert newest is not None
     memory.remember("address", Seen.of(newest.note))
     memory.forget("address")
-    assert list((tmp_path / "logs").glob("*.json")) == []
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == [".lock"]
