@@ -11,6 +11,9 @@ PARALLEL := --numprocesses auto --dist worksteal
 COUNT ?= 10000
 SEED ?= 1
 WORKERS ?= 2
+# Set where containers are built; the hundreds of programs that the tests start would each compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -16,6 +16,7 @@ from hypothesis import settings
 from tests.servers.fixtures import SERVERS, aws_credentials, juicefs, rclone, seaweedfs
 from tests.servers.postgres import Server, postgres
 
+import modelreg
 from modelreg import Inspector, Registry
 from modelreg.client import push as push_module
 from modelreg.digest import sha256_hex
@@ -74,20 +75,23 @@ def one_inspector() -> Iterator[None]:
     It is as if each caller had given it; to start one a push would be a large part of the time of all tests.  Threads,
     which could ask at once, and forks start their own, as does every program that a test runs.
     """
-    own, tests = push_module._inspector, os.getpid()
+    of_push, tests = push_module._inspector, os.getpid()
     with contextlib.ExitStack() as stack:
         started: list[Inspector] = []
 
-        def shared(request: push_module.PushRequest) -> contextlib.AbstractContextManager[Inspector]:
-            is_main = threading.current_thread() is threading.main_thread() and os.getpid() == tests
-            if request.inspector is not None or not is_main:
-                return own(request)
+        def of_command_line(*, expect_hdf5: bool) -> contextlib.AbstractContextManager[Inspector]:
+            if threading.current_thread() is not threading.main_thread() or os.getpid() != tests:
+                return Inspector(expect_hdf5=expect_hdf5)
             if not started:
                 started.append(stack.enter_context(Inspector(expect_hdf5=True)))
             return contextlib.nullcontext(started[0])
 
+        def of_registry(request: push_module.PushRequest) -> contextlib.AbstractContextManager[Inspector]:
+            return of_push(request) if request.inspector is not None else of_command_line(expect_hdf5=True)
+
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(push_module, "_inspector", shared)
+        patch.setattr(push_module, "_inspector", of_registry)
+        patch.setattr(modelreg, "Inspector", of_command_line)
         yield
 
 

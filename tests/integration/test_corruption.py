@@ -41,14 +41,15 @@ THROUGH = "mutations not refused"
 LOADER = """
 import json, sys
 from modelreg import ModelregError, Registry
-with Registry.open(home=sys.argv[1], create=False) as registry:
-    for line in sys.stdin:
+for line in sys.stdin:
+    reference, home = line.strip().split(" ", 1)
+    with Registry.open(home=home, create=False) as registry:
         try:
-            registry.load(line.strip(), target="none", provides=("Twice", "custom_act"))
+            registry.load(reference, target="none", provides=("Twice", "custom_act"))
             code, status = "loaded", 0
         except ModelregError as error:
             code, status = error.code, error.exit_status
-        print(json.dumps([code, status, sorted({"keras", "tensorflow"} & set(sys.modules))]), flush=True)
+    print(json.dumps([code, status, sorted({"keras", "tensorflow"} & set(sys.modules))]), flush=True)
 """
 
 
@@ -106,22 +107,28 @@ class Gate:
     def _load(self, reference: str) -> tuple[str, int, list[str]]:
         assert self.loader.stdin is not None
         assert self.loader.stdout is not None
-        self.loader.stdin.write(reference + "\n")
+        self.loader.stdin.write(f"{reference} {self.registry.settings.home.value}\n")
         self.loader.stdin.flush()
         code, status, loaded = json.loads(self.loader.stdout.readline())
         return code, status, loaded
 
 
+@pytest.fixture(scope="module")
+def loader(start: Callable[..., subprocess.Popen[str]]) -> Iterator[subprocess.Popen[str]]:
+    """A process that loads what it is told to, for as long as it gets nothing to load."""
+    started = start(LOADER)
+    yield started
+    started.communicate(timeout=30)
+
+
 @pytest.fixture
 def gate(
-    registry: Registry, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, tally: Callable[[str, int], None]
+    registry: Registry, loader: subprocess.Popen[str], tmp_path: Path, tally: Callable[[str, int], None]
 ) -> Iterator[Gate]:
     folder = tmp_path / "destination"
     folder.mkdir()
-    loader = start(LOADER, tmp_path / "home")
     made = Gate(registry, loader, folder)
     yield made
-    loader.communicate(timeout=30)
     tally(TRIED, made.tried)
     tally(THROUGH, made.tried - made.refused)
 

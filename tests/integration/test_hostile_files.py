@@ -1,11 +1,12 @@
 """Some hundred mutations of real files of every container: the parent always gets facts, in time and in bounds.
 
-``tools/mutate_models.py`` does the same at length.
+``make mutations`` does the same at length, as does ``MUTATIONS=200`` in the environment.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 TOOL = Path(__file__).parents[2] / "tools" / "mutate_models.py"
-COUNT = 200
+COUNT = int(os.environ.get("MUTATIONS", "80"))
 
 
 def loaded() -> Any:

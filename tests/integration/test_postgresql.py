@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -325,20 +324,24 @@ def test_racing_moves_with_an_expectation_lose_none(
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_an_alias_that_is_elsewhere_is_left_there(
-    cli: list[str], database_url: str, tmp_path: Path, models: Path
+    database_url: str,
+    tmp_path: Path,
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Claim: --expect that does not hold is exit 1 with what was found, and nothing is changed; one that does moves."""
     storage = f"file://{tmp_path}/store"
     with Registry.open(database_url=database_url, storage_url=storage) as registry:
         for _ in range(2):
             registry.push(models / "tf220" / "plain.tflite", name="m", environment="none")
-        environment = {**os.environ, "MODELREG_DATABASE_URL": database_url, "MODELREG_STORAGE_URL": storage}
+        monkeypatch.setenv("MODELREG_DATABASE_URL", database_url)
+        monkeypatch.setenv("MODELREG_STORAGE_URL", storage)
 
         def alias(*arguments: str) -> tuple[int, str]:
-            command = [*cli, "alias", *arguments, "--json"]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            answer = json.loads(done.stdout)
-            return done.returncode, str(answer.get("message", answer.get("version")))
+            status = main(["alias", *arguments, "--json"])
+            answer = json.loads(capsys.readouterr().out)
+            return status, str(answer.get("message", answer.get("version")))
 
         assert alias("m:1", "production", "--expect", "none") == (0, "1")
         status, message = alias("m:2", "production", "--expect", "none")

@@ -28,6 +28,12 @@ KEY = PrivateKey.generate()
 PROTECTED = protect(KEY, "p", Cost(8, 1, 1))
 
 
+@pytest.fixture(autouse=True)
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guess costs stands in each file; ``test_keyfile`` makes one at full cost."""
+    monkeypatch.setattr(Cost.__init__, "__defaults__", (8, 1, 1))
+
+
 @pytest.fixture
 def keyring(tmp_path: Path) -> Keyring:
     """A keyring whose folder is not there yet."""

@@ -77,11 +77,11 @@ def test_other_containers_have_no_weight_groups(models: Path, read: Callable[...
 
 def test_names_split_over_several_attributes_are_one_list() -> None:
     """Keras splits lists that exceed HDF5's header limit into ``layer_names0``, ``layer_names1`` ..."""
-    names = [f"{'block_with_a_long_name' * 4}_{index}" for index in range(1_500)]
+    names = [f"{'block_with_a_long_name' * 4}_{index}" for index in range(800)]
     contents = read(lambda file: layers(file, {name: [] for name in names}))
     assert contents.container is Container.KERAS_HDF5_WEIGHTS
     assert contents.weight_groups == tuple(WeightGroup(name, ()) for name in names)
-    many = [f"{'w' * 80}{index}" for index in range(1_200)]
+    many = [f"{'w' * 80}{index}" for index in range(900)]
     assert read(lambda file: layers(file, {"d": many})).weight_groups == (WeightGroup("d", tuple(many)),)
 
 
