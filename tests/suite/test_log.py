@@ -17,7 +17,7 @@ from modelreg.digest import sha256_hex
 from modelreg.errors import DatabaseError
 from modelreg.manifest import Manifest, manifest_digest
 from modelreg.trust.leaf import LogLeaf
-from modelreg.trust.merkle import Frontier, leaf_hash, prove_inclusion, verify_inclusion
+from modelreg.trust.merkle import Frontier, leaf_hash, verify_inclusion
 
 ADA, BOB = sha256_hex(b"ada"), sha256_hex(b"bob")
 
@@ -49,7 +49,7 @@ def test_entries_have_their_places_and_proofs(index: Index) -> None:
         ]
         assert (log.size(), log.agreed_size(), log.frontier(21)) == (21, 21, whole)
         for number, each in enumerate(leaves):
-            proof = prove_inclusion(log.node, number, 21)
+            proof = log.inclusion(number, 21)
             assert verify_inclusion(leaf_hash(each.to_bytes()), number, 21, proof, whole.root)
             (found,) = log.about(each.payload_sha256)
             assert found.position == number

@@ -81,6 +81,9 @@ class World:
         self.turn += 1
         self.trust(self.document)
         self.restore(rows)
+        for blob in tuple(self.publisher.store.blobs()):
+            if blob.sha256 not in blobs:
+                self.delete_blob(blob.sha256)
         for sha256, data in blobs.items():
             self.overwrite(sha256, data)
 

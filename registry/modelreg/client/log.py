@@ -117,7 +117,6 @@ class Log:
         where no signed checkpoint covers it, ``DatabaseError`` for damaged tables.
         """
         from modelreg.client.ledger import cosigned
-        from modelreg.trust.merkle import prove_inclusion
         from modelreg.trust.proof import LogProof
 
         entry = self._index.resolve(parse_reference(reference))
@@ -131,7 +130,7 @@ class Log:
                     hint="modelreg log checkpoint, by whoever has the log's key",
                 )
             row = next((row for row in covered if (leaf := _parsed(row)) and leaf.signer_key_ids), covered[0])
-            path, note = prove_inclusion(log.node, row.position, newest.size), cosigned(log, newest)
+            path, note = log.inclusion(row.position, newest.size), cosigned(log, newest)
         data = LogProof(row.leaf, row.position, path, note).to_bytes()
         return LogProven(entry.model, entry.version, entry.digest, row.position, newest.size, data)
 

@@ -13,7 +13,6 @@ from modelreg.client.ledger import cosigned
 from modelreg.db.records import Index
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.trust.checkpoint import Checkpoint, SignedCheckpoint, is_consistent
-from modelreg.trust.merkle import prove_consistency, prove_inclusion
 from modelreg.trust.note import VerifierKey
 from modelreg.trust.proof import Logged, LogProof, open_proof
 
@@ -47,12 +46,12 @@ def read_evidence(index: Index, digest: str, known: Checkpoint | None = None, qu
                 by = f" that {quorum} of the witnesses have signed" if quorum else ""
                 return LogEvidence(problem=f"no signed checkpoint of the registry's log{by} covers it")
             note = cosigned(log, newest)
-            paths = [(row, prove_inclusion(log.node, row.position, newest.size)) for row in rows]
+            paths = [(row, log.inclusion(row.position, newest.size)) for row in rows]
             proofs = tuple(LogProof(row.leaf, row.position, path, note).to_bytes() for row, path in paths)
             if known is None:
                 return LogEvidence(proofs)
             old, new = sorted((known.size, newest.size))
-            return LogEvidence(proofs, prove_consistency(log.node, old, new))
+            return LogEvidence(proofs, log.consistency(old, new))
     except (DatabaseError, DocumentError) as error:
         return LogEvidence(problem=f"the registry's log is damaged: {error.message}")
 

@@ -29,7 +29,6 @@ from modelreg.masking import masked
 from modelreg.rules import RULES
 from modelreg.trust.base64_text import to_base64
 from modelreg.trust.checkpoint import Checkpoint, Fork, is_consistent, open_checkpoint
-from modelreg.trust.merkle import prove_consistency
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX, Note, VerifierKey
 
 if TYPE_CHECKING:
@@ -89,9 +88,7 @@ def read_shown(index: Index, known_of: Callable[[Seen | None], tuple[Seen, ...]]
             known = known_of(newest)
             if newest is None:
                 return Shown(None, known)
-            proofs = (
-                prove_consistency(log.node, one.size, newest.size) if one.size <= newest.size else () for one in known
-            )
+            proofs = (log.consistency(one.size, newest.size) if one.size <= newest.size else () for one in known)
             return Shown(newest, known, tuple(map(tuple, proofs)))
     except (DatabaseError, DocumentError) as error:
         return Shown(None, known_of(newest), problem=error.message)

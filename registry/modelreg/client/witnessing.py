@@ -20,7 +20,6 @@ from modelreg.config import user_configuration
 from modelreg.db.records import Index
 from modelreg.errors import DocumentError, NotFoundError, UntrustedError
 from modelreg.trust.checkpoint import SignedCheckpoint, open_checkpoint
-from modelreg.trust.merkle import prove_consistency
 from modelreg.trust.note import NoteSigner, SignatureType, VerifierKey
 from modelreg.trust.witness import decide
 
@@ -66,7 +65,7 @@ def witness(
             last = _last(memory, origin, keys)
             size = last.checkpoint.size if last else 0
             grows = 0 < size <= seen.checkpoint.size
-            proof = prove_consistency(log.node, size, seen.checkpoint.size) if grows else ()
+            proof = log.consistency(size, seen.checkpoint.size) if grows else ()
         answer = decide(last, seen, proof)
         if answer.refusal is not None:
             kept = f"; both notes are kept in {memory.keep_evidence(answer.fork)}" if answer.fork else ""

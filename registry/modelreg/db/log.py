@@ -12,7 +12,7 @@ What a foreign hand wrote into the tables is not found out here: ``modelreg.clie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,15 @@ from modelreg.db.schema import aliases, log_checkpoints, log_cosignatures, log_l
 from modelreg.db.statements import StatementTable
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.trust.leaf import LeafKind, LogLeaf
-from modelreg.trust.merkle import Frontier, Node, leaf_hash
+from modelreg.trust.merkle import (
+    HASH_SIZE_BYTES,
+    Frontier,
+    Node,
+    NodeReader,
+    leaf_hash,
+    prove_consistency,
+    prove_inclusion,
+)
 from modelreg.trust.note import SIGNATURES_MAX
 from modelreg.trust.view import Entry, stated_digest
 
@@ -174,18 +182,38 @@ class LogTables:
         places = Frontier.places(size)
         if not places:
             return Frontier()
-        # Not one IN over pairs, for which SQLite reads the whole table.
-        nodes = (sa.and_(log_nodes.c.level == level, log_nodes.c.number == number) for level, number in places)
-        query = sa.select(log_nodes).where(sa.or_(*nodes))
-        found = {
-            (row.level, row.number): exact_bytes(row.hash, "a node's hash") for row in self._connection.execute(query)
-        }
+        found = self._nodes(places)
         return Frontier.read(lambda level, index: _there(found.get((level, index)), level, index), size)
 
-    def node(self, level: int, index: int) -> bytes:
-        """A completed node; raises ``DatabaseError`` for one that is not there."""
-        query = sa.select(log_nodes.c.hash).where(log_nodes.c.level == level, log_nodes.c.number == index)
-        return _there(self._connection.execute(query).scalar(), level, index)
+    def _nodes(self, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], object]:
+        """What the table has at those places, in one query."""
+        # Not one IN over pairs, for which SQLite reads the whole table.
+        nodes = [sa.and_(log_nodes.c.level == level, log_nodes.c.number == number) for level, number in places]
+        query = sa.select(log_nodes).where(sa.or_(sa.false(), *nodes))
+        return {(row.level, row.number): row.hash for row in self._connection.execute(query)}
+
+    def proof(self, make: Callable[[NodeReader], tuple[bytes, ...]]) -> tuple[bytes, ...]:
+        """The proof that ``make`` makes of completed nodes, which are read in one query.
+
+        Raises ``DatabaseError`` for a node that is not there.
+        """
+        places: list[tuple[int, int]] = []
+
+        def note(level: int, index: int) -> bytes:
+            places.append((level, index))
+            return bytes(HASH_SIZE_BYTES)
+
+        make(note)
+        found = self._nodes(places)
+        return make(lambda level, index: _there(found.get((level, index)), level, index))
+
+    def inclusion(self, position: int, size: int) -> tuple[bytes, ...]:
+        """The audit path of an entry in the tree of ``size`` entries; raises as ``proof``."""
+        return self.proof(lambda nodes: prove_inclusion(nodes, position, size))
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """The proof that the tree of ``new`` entries begins with that of ``old``; raises as ``proof``."""
+        return self.proof(lambda nodes: prove_consistency(nodes, old, new))
 
     def leaves(self, start: int, end: int) -> Iterator[LeafRow]:
         """The entries from ``start`` up to ``end``, in order; one that is gone is left out."""
