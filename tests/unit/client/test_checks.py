@@ -96,9 +96,9 @@ def test_an_argument_wins_over_the_settings(tmp_path: Path) -> None:
     """Claim: for its own rule; the others of the settings stay."""
     settings = settings_of(tmp_path, allow="MR201,MR203", strict="MR501,MR301", require_signature="true")
     plain = policy_of(settings, Purpose.PULL)
-    assert (plain.allow, plain.strict) == ({"MR201", "MR203"}, {"MR501", "MR301"})
+    assert (plain.allow, plain.strict) == (frozenset({"MR201", "MR203"}), frozenset({"MR501", "MR301"}))
     assert (plain.mode, plain.require_signature, plain.provides, plain.safe_mode) == (Mode.DEFAULT, True, None, False)
     given = policy_of(settings, Purpose.PULL, safe_mode=True, mode=Mode.VERIFY, allow=["MR501"], strict=["MR201"])
-    assert (given.allow, given.strict) == ({"MR203", "MR501"}, {"MR301", "MR201"})
+    assert (given.allow, given.strict) == (frozenset({"MR203", "MR501"}), frozenset({"MR301", "MR201"}))
     assert (given.mode, given.safe_mode) == (Mode.VERIFY, True)
     assert policy_of(settings, Purpose.PULL, provides=()).provides == frozenset()
