@@ -33,7 +33,7 @@ def _of(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"registry/modelreg/{folder}/{name}.py" for name in names.split())
 
 
-_CLIENT = "assess anchor growth trust_import checks bundles"
+_CLIENT = "assess anchor growth trust_import checks bundles lock_file"
 GROUPS = (
     Group(
         _of(
@@ -44,7 +44,7 @@ GROUPS = (
         ("tests/unit/trust",),
     ),
     Group(
-        _of("client", "trusting anchor checks bundles memory logged"),
+        _of("client", "trusting anchor checks bundles locks memory logged"),
         tuple(f"tests/unit/client/test_{name}.py" for name in _CLIENT.split()),
     ),
     Group(("registry/modelreg/verify.py",), ("tests/unit/test_verify.py",)),
