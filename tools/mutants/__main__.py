@@ -38,7 +38,7 @@ _TRUST = """
     note checkpoint proof record audit witness statements keys keyfile signer base64_text
 """
 _CLIENT = "trusting anchor checks bundles locks memory logged logproof"
-_TESTS_OF_CLIENT = "assess anchor growth trust_import checks bundles lock_file log_file"
+_TESTS_OF_CLIENT = "assess anchor growth trust_import checks bundles lock_file log_file evidence"
 GROUPS = (
     Group(_of("trust", _TRUST), ("tests/unit/trust",)),
     Group(_of("client", _CLIENT), tuple(f"tests/unit/client/test_{name}.py" for name in _TESTS_OF_CLIENT.split())),
