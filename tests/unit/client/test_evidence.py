@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.notes import log_key, signed
+from tests.notes import ORIGIN, log_key, signed
 from tests.proofs import MemoryLog
+from tests.unit.trust.authority import authority
+from tests.unit.trust.people import KEYS, store
 
+from modelreg import load_settings
+from modelreg.client.anchor import Anchor
+from modelreg.client.keyring import file_of
 from modelreg.client.logged import LogEvidence, proved, read_evidence
+from modelreg.client.memory import Memory, address_of
+from modelreg.client.trusting import History, Trusted, read_history, trusted_by
 from modelreg.db.log import CheckpointRow, LeafRow
 from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
 from modelreg.errors import DatabaseError, DocumentError
+from modelreg.findings import Severity
+from modelreg.trust.acceptance import sign_trust_store
 from modelreg.trust.leaf import LogLeaf
+from modelreg.trust.signers.file import make_key_folder, write_key_file
+from modelreg.trust.trust_store import Enforcement, TrustedRegistry
 
 DIGEST = sha256_hex(b"the version")
 LEAVES = [LogLeaf("manifest", DIGEST if number in {1, 3, 6} else sha256_hex(b"%d" % number), ()) for number in range(7)]
@@ -94,3 +106,74 @@ def test_what_is_not_proved_has_a_reason(evidence: LogEvidence, problem: str) ->
     assert (evidence.proofs, evidence.growth) == ((), ())
     assert str(evidence.problem).startswith(problem)
     assert proved(evidence, DIGEST, [log_key()]) == ()
+
+
+def trusting(mode: Enforcement = Enforcement.ENFORCE, *logs: str) -> Trusted:
+    """A trust store in that mode that names a registry with each of those logs."""
+    named = tuple(TrustedRegistry(f"r{number}", str(log_key(log))) for number, log in enumerate(logs))
+    document = store(mode=mode, registries=named)
+    return Trusted(document.public_keys(), Anchor(document))
+
+
+def history(trusted: Trusted, size: int | None = 7) -> History:
+    return read_history(cast("Index", Held(size)), DIGEST, load_settings({}, environ={}), trusted, None)
+
+
+def test_a_log_that_is_named_is_read_and_known() -> None:
+    """Claim: the checkpoint that is shown, by the log's key, and the proofs under it; a log without one is told."""
+    nothing = history(trusting(Enforcement.ENFORCE, "elsewhere"), None)
+    assert nothing == History((), shown(None))
+    found = history(trusting(Enforcement.ENFORCE, "elsewhere", ORIGIN))
+    assert (found.problems, found.known) == ((), signed(LOG.roots[7], 7))
+    assert found.evidence == shown(7, 7)
+
+
+def test_a_log_of_another_key_is_refused_and_not_read() -> None:
+    """Claim: unless the trust store is off, which believes nothing of it and tells what is there."""
+    found = history(trusting(Enforcement.WARN, "elsewhere"))
+    assert [(one.rule, one.severity) for one in found.problems] == [("MR208", Severity.REFUSE)]
+    assert (found.evidence, found.known) == (None, None)
+    assert history(trusting(Enforcement.OFF, "elsewhere")) == History((), shown(7))
+
+
+def test_a_log_that_nobody_names_is_only_remembered() -> None:
+    """Claim: no proof is read where none is asked for."""
+    assert history(trusting()) == history(Trusted(())) == History()
+    seen = Memory().recall(address_of(load_settings({}, environ={})))
+    assert seen is not None
+    assert seen.size == 7
+
+
+def test_a_remark_does_not_keep_from_reading() -> None:
+    """Claim: where nothing can be remembered the version is proved all the same."""
+    folder = Memory().folder
+    folder.parent.mkdir(parents=True)
+    folder.write_bytes(b"")
+    found = history(trusting(Enforcement.ENFORCE, ORIGIN))
+    assert [one.severity for one in found.problems] == [Severity.INFO]
+    assert found.evidence == shown(7, 7)
+
+
+def test_whose_keys_are_trusted(tmp_path: Path) -> None:
+    """Claim: the user's own that can be read, with the roots that he names; in place of both those of a trust store."""
+    keys = tmp_path / "keys"
+    given = {"keys": str(keys)}
+    nobody = trusted_by(load_settings(given, environ={}))
+    assert (nobody.keys, nobody.anchor, nobody.problem, nobody.roots) == ((), None, None, ())
+    make_key_folder(keys)
+    write_key_file(keys / "ada.key", file_of(KEYS["ada"], None).to_bytes())
+    (keys / "bad.key").write_bytes(b"?")
+    roots = tmp_path / "roots.pem"
+    root = authority("root")
+    roots.write_bytes(root.pem)
+    own = trusted_by(load_settings({**given, "certificate_roots": str(roots)}, environ={}))
+    assert (own.keys, own.anchor, own.roots) == ((KEYS["ada"].public,), None, (root.parsed,))
+    path = tmp_path / "trust.json"
+    document = store(expires_at="2099-01-01T00:00:00Z")
+    path.write_bytes(sign_trust_store(document, [KEYS["ada"]]))
+    named = load_settings({**given, "trust_store": str(path)}, environ={})
+    unusable = trusted_by(named)
+    assert (unusable.keys, unusable.anchor) == ((), Anchor(None, unusable.problem))
+    assert unusable.problem is not None
+    path.write_bytes(sign_trust_store(document, [KEYS["ada"], KEYS["bob"]]))
+    assert trusted_by(named) == Trusted(document.public_keys(), Anchor(document))
