@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.conftest import make_manifest
+from tests.notes import signed as signed_checkpoint
 from tests.unit.trust.people import KEYS, ids, role, signed, store
 
 from modelreg import load_settings
 from modelreg.client import checks
-from modelreg.client.checks import evidence_of, policy_of, with_signatures
+from modelreg.client.checks import accepted, accepted_bytes, evidence_of, policy_of, target_of, with_signatures
+from modelreg.client.memory import Memory, Seen, address_of
 from modelreg.client.signing import make_bundles
 from modelreg.config import Settings
+from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
-from modelreg.errors import StoreError
-from modelreg.findings import Severity
+from modelreg.errors import RefusedError, StoreError
+from modelreg.findings import Severity, Verdict
 from modelreg.manifest import IndexEntry
-from modelreg.rules import Mode, Purpose
+from modelreg.rules import RULES, Mode, Purpose
 from modelreg.store.memory import MemoryStore
-from modelreg.verify import Evidence, KeptBundle
+from modelreg.trust.merkle import EMPTY_ROOT
+from modelreg.verify import Evidence, Judgement, KeptBundle
 
 MANIFEST = make_manifest()
 DATA = MANIFEST.to_bytes()
@@ -102,3 +108,64 @@ def test_an_argument_wins_over_the_settings(tmp_path: Path) -> None:
     assert (given.allow, given.strict) == (frozenset({"MR203", "MR501"}), frozenset({"MR301", "MR201"}))
     assert (given.mode, given.safe_mode) == (Mode.VERIFY, True)
     assert policy_of(settings, Purpose.PULL, provides=()).provides == frozenset()
+
+
+class Held:
+    """An index whose log has no checkpoint."""
+
+    @contextlib.contextmanager
+    def reading_log(self) -> Iterator[Held]:
+        yield self
+
+    def newest_checkpoint(self) -> None:
+        return None
+
+
+def test_the_log_of_an_index_is_held_against_what_was_seen(tmp_path: Path) -> None:
+    """Claim: of versions that nobody signed, too; without an index nothing is asked."""
+    index, evidence = cast("Index", Held()), Evidence(ENTRY.digest, DATA)
+    for settings in (settings_of(tmp_path), trusting(tmp_path)):
+        assert with_signatures(evidence, (), settings, index).doubts == ()
+        Memory().remember(address_of(settings), Seen.of(signed_checkpoint(EMPTY_ROOT, 0).note.to_bytes()))
+        assert [doubt.rule for doubt in with_signatures(evidence, (), settings, index).doubts] == ["MR208"]
+        assert with_signatures(evidence, (), settings).doubts == ()
+        Memory().forget(address_of(settings))
+
+
+REFUSAL = RULES["MR202"].found("a signature is by nobody that it names", fix="ask")
+WARNING = RULES["MR201"].found("nobody has signed it")
+
+
+def test_a_verdict_that_refuses_is_raised_by_its_gravest_finding() -> None:
+    """Claim: with what to do; one that warns hands the manifest out."""
+    good = Judgement(Verdict((WARNING,)), MANIFEST, DATA)
+    assert accepted(good, "it was not pulled") is MANIFEST
+    with pytest.raises(RefusedError, match=r"^it was not pulled: a signature is by nobody that it names$") as caught:
+        accepted(dataclasses.replace(good, verdict=Verdict((WARNING, REFUSAL))), "it was not pulled")
+    assert (caught.value.hint, caught.value.verdict.findings) == ("ask", (REFUSAL, WARNING))
+
+
+def test_what_the_bytes_say_is_added_to_a_verdict() -> None:
+    """Claim: and refuses by itself."""
+    assert accepted_bytes(Verdict(), [WARNING], "it").findings == (WARNING,)
+    with pytest.raises(RefusedError, match=r"^it: a signature is by nobody"):
+        accepted_bytes(Verdict((WARNING,)), [REFUSAL], "it")
+
+
+def test_what_a_target_is(tmp_path: Path) -> None:
+    """Claim: what is named, else what the settings name; ``none`` is none, and only a default is implied."""
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("keras==2.13.1\n")
+    named = settings_of(tmp_path, target=str(requirements))
+    for found in (target_of(None, named), target_of(str(requirements), settings_of(tmp_path, target="none"))):
+        assert found is not None
+        assert (found.name, found.is_implied) == (str(requirements), False)
+        assert found.environment.distributions["keras"] == "2.13.1"
+    assert target_of(None, settings_of(tmp_path, target="none")) is target_of("none", named) is None
+
+
+def test_what_the_settings_provide_is_provided(tmp_path: Path) -> None:
+    """Claim: unless an argument says otherwise."""
+    settings = settings_of(tmp_path, provides="Scale")
+    assert policy_of(settings, Purpose.PULL).provides == frozenset({"Scale"})
+    assert policy_of(settings, Purpose.PULL, provides=["Other"]).provides == frozenset({"Other"})

@@ -17,7 +17,7 @@ from modelreg import load_settings
 from modelreg.client.anchor import Anchor
 from modelreg.client.keyring import file_of
 from modelreg.client.logged import LogEvidence, proved, read_evidence
-from modelreg.client.memory import Memory, address_of
+from modelreg.client.memory import Memory, address_of, forget_log
 from modelreg.client.trusting import History, Trusted, read_history, trusted_by
 from modelreg.db.log import CheckpointRow, LeafRow
 from modelreg.db.records import Index
@@ -25,7 +25,10 @@ from modelreg.digest import sha256_hex
 from modelreg.errors import DatabaseError, DocumentError
 from modelreg.findings import Severity
 from modelreg.trust.acceptance import sign_trust_store
+from modelreg.trust.base64_text import to_base64
 from modelreg.trust.leaf import LogLeaf
+from modelreg.trust.lock import Lock
+from modelreg.trust.proof import LogProof
 from modelreg.trust.signers.file import make_key_folder, write_key_file
 from modelreg.trust.trust_store import Enforcement, TrustedRegistry
 
@@ -90,6 +93,19 @@ def test_a_log_that_was_seen_is_connected(known: int) -> None:
                 proved(evidence, DIGEST, [log_key()], known=seen)
 
 
+def test_every_proof_is_held_against_what_was_seen() -> None:
+    """Attack: whoever has the log's key puts a proof under another history behind one that is in order."""
+    forked = MemoryLog()
+    for leaf in (*LEAVES[:6], LEAVES[1], LEAVES[2]):
+        forked.append(leaf.to_bytes())
+    other = LogProof.make(forked.read, LEAVES[1], 6, signed(forked.roots[8], 8)).to_bytes()
+    good = shown(6, 6)
+    both = LogEvidence((*good.proofs, other), good.growth)
+    assert len(proved(both, DIGEST, [log_key()])) == 3
+    with pytest.raises(DocumentError, match="the log of 8 entries is not shown to be one with"):
+        proved(both, DIGEST, [log_key()], known=signed(LOG.roots[6], 6))
+
+
 @pytest.mark.parametrize(
     ("evidence", "problem"),
     [
@@ -115,8 +131,18 @@ def trusting(mode: Enforcement = Enforcement.ENFORCE, *logs: str) -> Trusted:
     return Trusted(document.public_keys(), Anchor(document))
 
 
-def history(trusted: Trusted, size: int | None = 7) -> History:
-    return read_history(cast("Index", Held(size)), DIGEST, load_settings({}, environ={}), trusted, None)
+def history(trusted: Trusted, size: int | None = 7, lock: Lock | None = None) -> History:
+    return read_history(cast("Index", Held(size)), DIGEST, load_settings({}, environ={}), trusted, lock)
+
+
+def test_what_a_lock_file_has_seen_is_asked_for() -> None:
+    """Claim: the checkpoint in it, if it has one; what is refused is not read, and can be forgotten."""
+    assert history(trusting(), 3, Lock("r", {})) == History()
+    seen = Lock("r", {}, to_base64(signed(LOG.roots[7], 7).note.to_bytes()))
+    (problem,) = history(trusting(), 3, seen).problems
+    assert "now it has 3" in problem.message
+    settings = load_settings({}, environ={})
+    assert (forget_log(settings), forget_log(settings)) == (3, None)
 
 
 def test_a_log_that_is_named_is_read_and_known() -> None:

@@ -192,6 +192,25 @@ def test_a_log_is_remembered_as_it_grows() -> None:
     assert Memory().path("here").stat().st_ino == inode
 
 
+def test_where_nothing_is_new_nothing_is_written() -> None:
+    """Claim: a home that cannot be written is told when there is something to remember, and not before."""
+    consulted(seen(5))
+    lock = Memory().folder / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    assert consulted(seen(5)) == []
+    (problem,) = consulted(seen(7))
+    assert (problem.severity, "cannot be remembered" in problem.message) == (Severity.INFO, True)
+
+
+def test_a_checkpoint_that_is_none_is_a_damaged_log() -> None:
+    """Claim: for whoever has seen one; who has not is told nothing."""
+    broken = Seen(b"no note", seen(5).checkpoint)
+    assert consult(cast("Index", Held(broken)), "here")[1] == ()
+    consulted(seen(5))
+    assert "is damaged: " in refusal(list(consult(cast("Index", Held(broken)), "here")[1]))
+
+
 def test_what_contradicts_refuses_and_replaces_nothing() -> None:
     """Claim: a log that is gone, put back, damaged, forked or another one."""
     consulted(seen(5))
