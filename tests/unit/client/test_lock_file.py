@@ -7,14 +7,30 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import make_manifest
+from tests.notes import signed
 from tests.unit.trust.people import ids
 
-from modelreg.client.locks import against_lock, find_lock, locked_reference, locked_version, read_lock, write_lock
+from modelreg.client.locks import (
+    LockChange,
+    against_lock,
+    find_lock,
+    locked_reference,
+    locked_version,
+    read_lock,
+    relock,
+    write_lock,
+)
+from modelreg.client.memory import Memory, Seen
 from modelreg.digest import sha256_hex
-from modelreg.errors import DocumentError, NotFoundError, UsageError
+from modelreg.errors import ConflictError, DocumentError, NotFoundError, RefusedError, UsageError
 from modelreg.findings import Verdict
+from modelreg.manifest import IndexEntry
 from modelreg.records import canonical_json, to_json
+from modelreg.refs import parse_reference
+from modelreg.rules import RULES, Purpose
+from modelreg.trust.base64_text import to_base64
 from modelreg.trust.lock import LOCK_NAME, LOCK_SIZE_BYTES_MAX, Lock, LockedVersion
+from modelreg.trust.merkle import EMPTY_ROOT
 from modelreg.verify import Judgement
 
 MANIFEST = make_manifest()
@@ -112,3 +128,57 @@ def test_a_lock_file_is_read_as_it_was_written(tmp_path: Path) -> None:
         read_lock(tmp_path)
     with pytest.raises(UsageError, match="cannot be written"):
         write_lock(path / "below", LOCK)
+
+
+OTHER = make_manifest(model="churn")
+REFUSED = Verdict((RULES["MR202"].found("a signature is by nobody that it names"),))
+
+
+def judge(reference: str, purpose: Purpose, **checks: object) -> tuple[IndexEntry, Judgement]:
+    """A registry that has ``fraud`` and ``churn``, with ``elsewhere`` of another one, and a version that refuses."""
+    assert (purpose, checks) == (Purpose.PULL, {"target": "none"})
+    name = parse_reference(reference).name
+    manifest = {"churn": OTHER, "elsewhere": make_manifest(model="elsewhere", registry="another")}.get(name, MANIFEST)
+    entry = IndexEntry.of(manifest, sha256_hex(manifest.to_bytes()))
+    verdict = REFUSED if name == "refused" else Verdict()
+    return entry, dataclasses.replace(JUDGED, verdict=verdict, manifest=manifest, manifest_bytes=manifest.to_bytes())
+
+
+def relocked(*references: str, before: Lock | None = None) -> tuple[Lock, tuple[LockChange, ...]]:
+    return relock(judge, "here", references, before, target="none")
+
+
+def test_what_is_named_is_locked() -> None:
+    """Claim: in a file of its registry, each with what it was before, beside what is locked already."""
+    first, changes = relocked("fraud@production")
+    assert (first, changes) == (LOCK, (LockChange("fraud", None, LOCKED),))
+    both, changes = relocked("churn", before=first)
+    assert (both.registry, sorted(both.models), changes[0].before) == (MANIFEST.registry, ["churn", "fraud"], None)
+    stale = Lock(MANIFEST.registry, {"fraud": dataclasses.replace(LOCKED, version=9)})
+    again, (change,) = relocked(before=stale)
+    assert (again, change) == (LOCK, LockChange("fraud", stale.models["fraud"], LOCKED))
+
+
+def test_what_is_not_locked_is_told() -> None:
+    """Claim: nothing named, one model twice, a version of another registry, and one that a pull would refuse."""
+    with pytest.raises(UsageError, match="no lock file yet"):
+        relocked()
+    with pytest.raises(UsageError, match="'fraud' is named twice"):
+        relocked("fraud:1", "fraud")
+    for references, before in ((["elsewhere"], LOCK), (["fraud", "elsewhere"], None)):
+        with pytest.raises(
+            ConflictError, match=f"elsewhere:1 is of the registry another, the lock file of {LOCK.registry}"
+        ):
+            relocked(*references, before=before)
+    with pytest.raises(RefusedError, match=r"^fraud:1 was not locked: a signature is by nobody"):
+        relocked("refused")
+    assert relocked(before=Lock(LOCK.registry, {})) == (Lock(LOCK.registry, {}), ())
+
+
+def test_the_log_that_was_seen_is_locked_too() -> None:
+    """Claim: the newest checkpoint of that address; what a file has stays where nothing was seen."""
+    seen = Seen.of(signed(EMPTY_ROOT, 0).note.to_bytes())
+    kept = dataclasses.replace(LOCK, checkpoint=to_base64(signed(b"x" * 32, 3).note.to_bytes()))
+    assert relocked(before=kept)[0] == kept
+    Memory().remember("here", seen)
+    assert relocked(before=kept)[0].checkpoint == relocked("fraud")[0].checkpoint == to_base64(seen.note)
