@@ -44,7 +44,10 @@ def _graft_class(old: Any, new: type) -> None:
     for name, value in vars(new).items():
         held = vars(old).get(name)
         for before, after in zip(_functions(held), _functions(value), strict=True):
-            _graft_function(before, after)
+            if before.__code__.co_freevars == after.__code__.co_freevars:
+                _graft_function(before, after)
+            else:  # a method that says super(), or does so no longer
+                setattr(old, name, value)
         if isinstance(value, int | str | bytes | tuple | frozenset) and not name.startswith("__") and held != value:
             setattr(old, name, value)
 

@@ -147,6 +147,11 @@ class Memory:
         found = {seen.note: seen for name in names if (seen := self.recall(name)) is not None}
         return tuple(found.values())
 
+    def has(self, address: str, seen: Seen) -> bool:
+        """Whether ``seen``, or a larger log, is known both at ``address`` and by its name; raises ``DocumentError``."""
+        found = map(self.recall, (address, seen.checkpoint.origin))
+        return all(known is not None and known.size >= seen.size for known in found)
+
     def remember(self, address: str, seen: Seen) -> None:
         """Keep ``seen`` unless something newer is known by now; raises ``PlacementError`` where it cannot be kept."""
         try:
@@ -232,7 +237,7 @@ def consult(
             return shown, ()
         if logs := tuple(keys):
             open_checkpoint(shown.newest.note, logs)
-        if any(known.note != shown.newest.note for known in shown.known) or not shown.known:
+        if not memory.has(address, shown.newest):
             memory.remember(address, shown.newest)
     except ContradictionError as error:
         kept = "" if error.fork is None else f"; both are kept in {memory.keep_evidence(error.fork)}"

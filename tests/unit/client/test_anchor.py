@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.trust.people import EARLIER, LATER, NOW, ids, signed, store
 
-from modelreg.client.anchor import Anchor, anchor_at
+from modelreg import load_settings
+from modelreg.client.anchor import Anchor, anchor_at, load_anchor, remembered_path
 from modelreg.findings import Severity
 from modelreg.trust.trust_store import Enforcement, Roots, TrustStore
 
@@ -118,3 +119,13 @@ def test_a_copy_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     anchor = anchor_at(path, tmp_path / "file" / "copy.json", NOW)
     assert anchor.store is None
     assert "cannot be remembered" in problem(anchor)[0]
+
+
+def test_the_settings_name_a_trust_store_or_none(tmp_path: Path) -> None:
+    """Claim: nothing is read and nothing is believed where they name none; one that is named is remembered for the user."""
+    assert load_anchor(load_settings({}, environ={}, cwd=tmp_path)) is None
+    lasting = replace(FIRST, expires_at="2099-01-01T00:00:00Z")
+    path = tmp_path / "named.json"
+    path.write_bytes(signed(lasting, "ada", "bob"))
+    assert load_anchor(load_settings({"trust_store": str(path)}, environ={}, cwd=tmp_path)) == Anchor(lasting)
+    assert remembered_path().read_bytes() == path.read_bytes()

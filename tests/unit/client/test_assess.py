@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -244,6 +245,25 @@ def test_a_certified_bundle_over_other_files_vouches_for_nobody() -> None:
     assert (found.signed_by, told(found)) == ((), [("MR202", "refuse"), ("MR203", "warn")])
 
 
+def test_roots_and_a_time_are_asked_for_before_a_certificate_is() -> None:
+    """Claim: of somebody who names no roots nothing is said of a certificate, whatever time it is."""
+    assert assess(MANIFEST, DATA, [certified_over()], own("bob", at=MIDDLE)) == Assessment()
+
+
+def test_a_changed_certified_bundle_is_no_stranger_s() -> None:
+    """Claim: one that its own certificate did not sign is a forgery, though no root is known for it."""
+    other = issue("Eve", [SIGNS_DATA], by=ROOT)
+    swapped = dataclasses.replace(oms.Bundle.parse(certified_over().data or b""), chain=(other.der,))
+    found = assess(
+        MANIFEST,
+        DATA,
+        [kept(swapped.to_bytes(), BundleKind.OMS)],
+        own("bob", roots=(authority("Other").parsed,), at=MIDDLE),
+    )
+    assert told(found) == [("MR202", "refuse")]
+    assert "has not signed it" in message(found)
+
+
 ENTRIES = [
     LogLeaf("manifest", sha256_hex(b"another version"), ids("ada")),
     LogLeaf("manifest", sha256_hex(DATA), ids("ada")),
@@ -333,6 +353,24 @@ def test_a_log_that_is_not_the_one_that_was_seen_refuses() -> None:
     found = assess(MANIFEST, DATA, [over_manifest("ada")], logging(), shown(1, known=3))
     assert told(found) == [("MR208", "refuse")]
     assert "that was seen before" in message(found)
+
+
+def test_a_place_is_looked_for_behind_one_in_another_registry_s_log() -> None:
+    """Claim: a version that two logs have is found in the one that counts."""
+    elsewhere, here = shown(1, origin="elsewhere").evidence, shown(1).evidence
+    assert elsewhere is not None
+    assert here is not None
+    named = (TrustedRegistry("q", str(log_key("elsewhere"))), TrustedRegistry(ORIGIN, str(log_key())))
+    both = History((), LogEvidence((*elsewhere.proofs, *here.proofs)))
+    found = assess(MANIFEST, DATA, [over_manifest("ada")], logging(registries=named), both)
+    assert (found.doubts, found.log_index) == ((), 1)
+
+
+def test_without_a_log_no_proof_is_asked_for() -> None:
+    """Claim: what the registry shows of its log is let be where the trust store names none."""
+    trusted = believed(store(roles=(role("*", "ada"),)))
+    found = assess(MANIFEST, DATA, [over_manifest("ada")], trusted, shown(1))
+    assert (found.signed_by, found.doubts, found.log_index) == (ids("ada"), (), None)
 
 
 def test_another_registry_s_log_gives_no_place() -> None:

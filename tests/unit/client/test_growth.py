@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.notes import ORIGIN, log_key, signed
 from tests.proofs import MemoryLog
 
-from modelreg.client.memory import ContradictionError, Memory, Seen, Shown, check_growth
-from modelreg.errors import DocumentError, PlacementError
+from modelreg.client.memory import ContradictionError, Memory, Seen, Shown, check_growth, consult
+from modelreg.db.log import CheckpointRow
+from modelreg.db.records import Index
+from modelreg.errors import DatabaseError, DocumentError, PlacementError
+from modelreg.findings import Finding, Severity
 from modelreg.trust.checkpoint import Fork
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX
 
@@ -133,3 +139,127 @@ def test_evidence_is_kept_once(tmp_path: Path) -> None:
     assert json.loads(path.read_bytes())
     with pytest.raises(PlacementError, match="evidence of a fork cannot be kept"):
         Memory(path).keep_evidence(fork)
+
+
+class Held:
+    """An index whose log is ``LOG`` as of a checkpoint, or cannot be read."""
+
+    def __init__(self, newest: Seen | None, failure: Exception | None = None) -> None:
+        self._newest = newest
+        self._failure = failure
+
+    @contextlib.contextmanager
+    def reading_log(self) -> Iterator[Held]:
+        yield self
+
+    def newest_checkpoint(self) -> CheckpointRow | None:
+        return None if self._newest is None else CheckpointRow(self._newest.size, self._newest.note, "0" * 64)
+
+    def node(self, level: int, index: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        return LOG.read(level, index)
+
+
+def consulted(newest: Seen | None, *also: Seen, failure: Exception | None = None, **more: Any) -> list[Finding]:
+    """What is told of a registry ``here`` that shows that; where it is refused nothing of it is shown on."""
+    found, problems = consult(cast("Index", Held(newest, failure)), "here", also=also, **more)
+    refused = any(problem.severity is Severity.REFUSE for problem in problems)
+    assert found.newest == (None if refused else newest)
+    assert all(problem.rule == "MR208" for problem in problems)
+    return list(problems)
+
+
+def refusal(problems: list[Finding]) -> str:
+    (problem,) = problems
+    assert (problem.severity, "modelreg log forget" in str(problem.fix)) == (Severity.REFUSE, True)
+    return problem.message
+
+
+def known() -> tuple[Seen | None, Seen | None]:
+    return Memory().recall("here"), Memory().recall(ORIGIN)
+
+
+def test_a_log_is_remembered_as_it_grows() -> None:
+    """Claim: from the first look on; one without a checkpoint is nothing to remember, and what is known stays as it came."""
+    assert consulted(None) == []
+    assert known() == (None, None)
+    for size in (3, 3, 5, 7):
+        assert consulted(seen(size)) == []
+        assert known() == (seen(size), seen(size))
+    inode = Memory().path("here").stat().st_ino
+    assert consulted(seen(7)) == []
+    assert Memory().path("here").stat().st_ino == inode
+
+
+def test_where_nothing_is_new_nothing_is_written() -> None:
+    """Claim: a home that cannot be written is told when there is something to remember, and not before."""
+    consulted(seen(5))
+    lock = Memory().folder / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    assert consulted(seen(5)) == []
+    (problem,) = consulted(seen(7))
+    assert (problem.severity, "cannot be remembered" in problem.message) == (Severity.INFO, True)
+
+
+def test_a_checkpoint_that_is_none_is_a_damaged_log() -> None:
+    """Claim: for whoever has seen one; who has not is told nothing."""
+    broken = Seen(b"no note", seen(5).checkpoint)
+    assert consult(cast("Index", Held(broken)), "here")[1] == ()
+    consulted(seen(5))
+    assert "is damaged: " in refusal(list(consult(cast("Index", Held(broken)), "here")[1]))
+
+
+def test_what_contradicts_refuses_and_replaces_nothing() -> None:
+    """Claim: a log that is gone, put back, damaged, forked or another one."""
+    consulted(seen(5))
+    assert "not shown any more" in refusal(consulted(None))
+    assert "now it has 3" in refusal(consulted(seen(3)))
+    assert "is damaged: no table" in refusal(consulted(seen(7), failure=DatabaseError("no table")))
+    assert "another registry" in refusal(consulted(seen(7, origin="elsewhere")))
+    told, _, path = refusal(consulted(seen(5, OTHER))).partition("; both are kept in ")
+    assert told.endswith("did not grow from it")
+    assert Fork.parse(Path(path).read_bytes()).is_proven([log_key()])
+    assert known() == (seen(5), seen(5))
+
+
+def test_what_a_lock_file_has_seen_counts_too() -> None:
+    """Claim: for somebody who has seen nothing himself; and a log that grew from it is remembered."""
+    assert "now it has 3" in refusal(consulted(seen(3), seen(5)))
+    assert known() == (None, None)
+    assert consulted(seen(7), seen(5)) == []
+    assert known() == (seen(7), seen(7))
+    Memory().forget("here")
+    assert consulted(seen(7), seen(7)) == []
+    assert known() == (seen(7), seen(7))
+
+
+def test_a_log_is_remembered_at_each_address() -> None:
+    """Attack: another registry is put in the place of one that was only seen as it was known from elsewhere."""
+    consulted(seen(5))
+    assert consult(cast("Index", Held(seen(5))), "there")[1] == ()
+    assert Memory().recall("there") == seen(5)
+    _, problems = consult(cast("Index", Held(seen(7, origin="elsewhere"))), "there")
+    assert "another registry" in refusal(list(problems))
+
+
+def test_a_known_log_is_signed_by_its_key() -> None:
+    """Claim: where the key is known another log's checkpoint is refused, and not remembered."""
+    assert "not signed by a log that is trusted" in refusal(consulted(seen(5), keys=[log_key("elsewhere")]))
+    assert known() == (None, None)
+    assert consulted(seen(5), keys=iter([log_key("elsewhere"), log_key()])) == []
+    assert known() == (seen(5), seen(5))
+
+
+def test_a_damaged_memory_and_one_that_cannot_be_kept_are_told() -> None:
+    """Claim: the first refuses, the second is a remark."""
+    folder = Memory().folder
+    folder.parent.mkdir(parents=True)
+    folder.write_bytes(b"")
+    (problem,) = consulted(seen(5))
+    assert (problem.severity, "cannot be remembered" in problem.message) == (Severity.INFO, True)
+    folder.unlink()
+    folder.mkdir()
+    Memory().path("here").write_bytes(b"?")
+    assert str(Memory().path("here")) in refusal(consulted(seen(5)))

@@ -138,3 +138,40 @@ def test_whether_a_file_is_accepted_here(write: Write) -> None:
     found = remembered_beside(write(version=1), load_settings({}, environ={}))
     assert (found.store.version, found.is_used) == (2, False)  # type: ignore[union-attr]
     assert "is older than version 2" in str(found.problem)
+
+
+def test_a_fingerprint_is_asked_of_the_first_of_several(write: Write) -> None:
+    """Claim: a chain whose first document has other roots is not taken, however well it goes on."""
+    chain = [write(), write(name="2.json", version=2)]
+    with pytest.raises(TrustPinError):
+        import_trust_store(chain, root="0" * 64)
+    assert remembered() is None
+    assert import_trust_store(chain, root=ROOT).store.version == 2
+
+
+def test_who_gives_the_fingerprint_is_not_asked(write: Write) -> None:
+    """Claim: of the first document, and a later one with those roots is taken with the fingerprint too."""
+
+    def no(_: TrustStore) -> None:
+        raise AssertionError
+
+    import_trust_store([write()], root=ROOT, ask=no)
+    assert import_trust_store([write(version=2)], root=ROOT).store.version == 2
+
+
+def test_the_same_document_again_is_not_copied(write: Write) -> None:
+    """Claim: what is remembered stays as it came, to the byte, whoever else has signed it."""
+    path = write()
+    import_trust_store([path], root=ROOT)
+    before = path.read_bytes()
+    import_trust_store([write("bob", "cyd")])
+    assert remembered_path().read_bytes() == before != path.read_bytes()
+
+
+def test_a_first_document_that_would_not_be_accepted_is_told(write: Write, tmp_path: Path) -> None:
+    """Claim: expired or signed by too few; a setting that names another file does not use this one."""
+    settings = load_settings({"trust_store": str(tmp_path / "another.json")}, environ={})
+    found = remembered_beside(write(expires_at=EARLIER), settings)
+    assert (found.store, found.is_used) == (None, False)
+    assert "expired" in str(found.problem)
+    assert "must have signed" in str(remembered_beside(write("ada"), settings).problem)
