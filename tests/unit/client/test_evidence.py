@@ -28,6 +28,7 @@ from modelreg.trust.acceptance import sign_trust_store
 from modelreg.trust.base64_text import to_base64
 from modelreg.trust.leaf import LogLeaf
 from modelreg.trust.lock import Lock
+from modelreg.trust.merkle import prove_consistency, prove_inclusion
 from modelreg.trust.proof import LogProof
 from modelreg.trust.signers.file import make_key_folder, write_key_file
 from modelreg.trust.trust_store import Enforcement, TrustedRegistry
@@ -51,7 +52,8 @@ class Held:
     def reading_log(self) -> Iterator[Held]:
         yield self
 
-    def newest_checkpoint(self) -> CheckpointRow | None:
+    def newest_checkpoint(self, cosignatures: int = 0) -> CheckpointRow | None:
+        assert cosignatures == 0
         if self._size is None:
             return None
         note = signed(LOG.roots[self._size], self._size).note.to_bytes() if self._note is None else self._note
@@ -60,10 +62,19 @@ class Held:
     def about(self, digest: str) -> Sequence[LeafRow]:
         return [LeafRow(at, leaf.to_bytes(), digest) for at, leaf in enumerate(LEAVES) if leaf.payload_sha256 == digest]
 
-    def node(self, level: int, index: int) -> bytes:
+    def cosignatures(self, size: int) -> tuple[bytes, ...]:
+        assert size == self._size
+        return ()
+
+    def inclusion(self, position: int, size: int) -> tuple[bytes, ...]:
         if self._failure is not None:
             raise self._failure
-        return LOG.read(level, index)
+        return prove_inclusion(LOG.read, position, size)
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        if self._failure is not None:
+            raise self._failure
+        return prove_consistency(LOG.read, old, new)
 
 
 def shown(size: int | None, known: int | None = None, digest: str = DIGEST, **more: object) -> LogEvidence:

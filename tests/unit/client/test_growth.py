@@ -18,6 +18,7 @@ from modelreg.db.records import Index
 from modelreg.errors import DatabaseError, DocumentError, PlacementError
 from modelreg.findings import Finding, Severity
 from modelreg.trust.checkpoint import Fork
+from modelreg.trust.merkle import prove_consistency
 from modelreg.trust.note import NOTE_SIZE_BYTES_MAX
 
 LOG = MemoryLog.of(7)
@@ -155,10 +156,13 @@ class Held:
     def newest_checkpoint(self) -> CheckpointRow | None:
         return None if self._newest is None else CheckpointRow(self._newest.size, self._newest.note, "0" * 64)
 
-    def node(self, level: int, index: int) -> bytes:
+    def cosignatures(self, size: int) -> tuple[bytes, ...]:
+        return ()
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
         if self._failure is not None:
             raise self._failure
-        return LOG.read(level, index)
+        return prove_consistency(LOG.read, old, new)
 
 
 def consulted(newest: Seen | None, *also: Seen, failure: Exception | None = None, **more: Any) -> list[Finding]:

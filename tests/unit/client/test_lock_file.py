@@ -121,9 +121,8 @@ def test_a_lock_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_lock(path) == LOCK
     assert path.read_bytes() == LOCK.to_bytes()
     path.write_bytes(LOCK.to_bytes() + b" " * LOCK_SIZE_BYTES_MAX)
-    with pytest.raises(DocumentError, match=str(path)) as caught:
+    with pytest.raises(DocumentError, match=str(path)):
         read_lock(path)
-    assert caught.value.hint == f"git log -p {LOCK_NAME}"
     with pytest.raises(DocumentError, match="cannot be read"):
         read_lock(tmp_path)
     with pytest.raises(UsageError, match="cannot be written"):

@@ -93,7 +93,7 @@ def test_a_role_counts_from_its_place_in_the_log(registry: Registry, push: Calla
     assert judge("fraud:2", roles=roles) == ({}, tuple(sorted((ADA.public.id, BOB.public.id))))
 
 
-@pytest.mark.parametrize("attack", ["another log", "other hashes", "other signers", "no witness"])
+@pytest.mark.parametrize("attack", ["another log", "other hashes", "other signers"])
 def test_a_proof_that_does_not_verify_refuses(
     registry: Registry, push: Callable[..., Pushed], judge: Judge, attack: str
 ) -> None:
@@ -106,14 +106,22 @@ def test_a_proof_that_does_not_verify_refuses(
         changes["log"] = str(signer.key(SignatureType.ED25519))
     elif attack == "other hashes":
         run_sql(registry, f"UPDATE log_nodes SET hash = X'{bytes(32).hex()}' WHERE level = 0 AND number = 0")
-    elif attack == "other signers":
+    else:
         leaf = registry.log_entries()[1]
         forged = f'{{"kind":"manifest","payloadSha256":"{leaf.payload_sha256}","signerKeyIds":["{ADA.public.id}"]}}'
         run_sql(registry, f"UPDATE log_leaves SET leaf = X'{forged.encode().hex()}' WHERE position = 1")
-    else:
-        witness = NoteSigner("witness", PrivateKey.generate(Algorithm.ED25519)).key(SignatureType.COSIGNATURE)
-        changes["witnesses"] = Witnesses((str(witness),), 1)
     assert judge("fraud:2", **changes) == ({"MR201": "warn", "MR208": "refuse"}, ())
+
+
+@pytest.mark.parametrize(("mode", "told"), [(Enforcement.WARN, "warn"), (Enforcement.ENFORCE, "refuse")])
+def test_without_a_witness_nothing_is_proved(
+    registry: Registry, push: Callable[..., Pushed], judge: Judge, mode: Enforcement, told: str
+) -> None:
+    """Claim: where the trust store asks for a witness and none has co-signed, the mode says how grave that is."""
+    push()
+    witness = NoteSigner("witness", PrivateKey.generate(Algorithm.ED25519)).key(SignatureType.COSIGNATURE)
+    changes: dict[str, Any] = {"mode": mode, "witnesses": Witnesses((str(witness),), 1)}
+    assert judge("fraud:1", **changes) == ({"MR201": told, "MR208": told}, ())
 
 
 def test_the_log_must_have_grown_from_what_was_seen(registry: Registry, push: Callable[..., Pushed]) -> None:
