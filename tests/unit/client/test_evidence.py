@@ -213,4 +213,5 @@ def test_whose_keys_are_trusted(tmp_path: Path) -> None:
     assert (unusable.keys, unusable.anchor) == ((), Anchor(None, unusable.problem))
     assert unusable.problem is not None
     path.write_bytes(sign_trust_store(document, [KEYS["ada"], KEYS["bob"]]))
-    assert trusted_by(named) == Trusted(document.public_keys(), Anchor(document))
+    found = trusted_by(named)
+    assert found == Trusted(document.public_keys(), Anchor(document), at=found.at)
