@@ -162,6 +162,11 @@ def test_what_a_target_is(tmp_path: Path) -> None:
         assert (found.name, found.is_implied) == (str(requirements), False)
         assert found.environment.distributions["keras"] == "2.13.1"
     assert target_of(None, settings_of(tmp_path, target="none")) is target_of("none", named) is None
+    nothing_set = settings_of(tmp_path)
+    implied, given = target_of(None, nothing_set), target_of(str(requirements), nothing_set)
+    assert implied is not None
+    assert given is not None
+    assert (implied.is_implied, given.is_implied) == (True, False)
 
 
 def test_what_the_settings_provide_is_provided(tmp_path: Path) -> None:
