@@ -25,6 +25,7 @@ from modelreg.errors import RefusedError, StoreError
 from modelreg.findings import Severity, Verdict
 from modelreg.manifest import IndexEntry
 from modelreg.rules import RULES, Mode, Purpose
+from modelreg.store.local import LocalStore
 from modelreg.store.memory import MemoryStore
 from modelreg.trust.merkle import EMPTY_ROOT
 from modelreg.verify import Evidence, Judgement, KeptBundle
@@ -61,6 +62,12 @@ def test_a_manifest_is_read_by_its_row(tmp_path: Path) -> None:
     for entry in (dataclasses.replace(ENTRY, digest="0" * 64), dataclasses.replace(ENTRY, digest="../manifest")):
         for settings in (None, trusting(tmp_path)):
             assert evidence_of(filled(), entry, settings) == Evidence(entry.digest, None, entry)
+
+
+def test_a_row_that_names_no_blob_has_no_manifest(tmp_path: Path) -> None:
+    """Claim: a store of files, which would call it an error, is not asked."""
+    entry = dataclasses.replace(ENTRY, digest="../manifest")
+    assert evidence_of(LocalStore(tmp_path / "store"), entry) == Evidence(entry.digest, None, entry)
 
 
 def test_a_manifest_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +169,11 @@ def test_what_a_target_is(tmp_path: Path) -> None:
         assert (found.name, found.is_implied) == (str(requirements), False)
         assert found.environment.distributions["keras"] == "2.13.1"
     assert target_of(None, settings_of(tmp_path, target="none")) is target_of("none", named) is None
+    nothing_set = settings_of(tmp_path)
+    implied, given = target_of(None, nothing_set), target_of(str(requirements), nothing_set)
+    assert implied is not None
+    assert given is not None
+    assert (implied.is_implied, given.is_implied) == (True, False)
 
 
 def test_what_the_settings_provide_is_provided(tmp_path: Path) -> None:
