@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import threading
@@ -79,6 +80,7 @@ def one_inspector() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         started: list[Inspector] = []
 
+        @functools.wraps(Inspector)
         def of_command_line(*, expect_hdf5: bool) -> contextlib.AbstractContextManager[Inspector]:
             if threading.current_thread() is not threading.main_thread() or os.getpid() != tests:
                 return Inspector(expect_hdf5=expect_hdf5)

@@ -81,7 +81,7 @@ def test_a_file_has_a_bound(tmp_path: Path) -> None:
     path.write_bytes(b"x" * (most + 1))
     with pytest.raises(DocumentError, match="is longer than"):
         read_note_file(path)
-    with pytest.raises(NotFoundError, match="there is no file"):
+    with pytest.raises(NotFoundError, match="there is no proof or checkpoint"):
         read_note_file(tmp_path / "nothing")
     with pytest.raises(DocumentError, match="cannot be read"):
         read_note_file(tmp_path)
