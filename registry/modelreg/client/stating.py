@@ -75,6 +75,7 @@ class Stating:
 
     def trust(self, version: int, fingerprint: str, root_fingerprint: str, reason: str) -> None:
         """Say that the trust store has a new version."""
+        self.transaction.log.lock()  # no model's row keeps another who says so away
         before = self.transaction.statements.last(LeafKind.TRUST)
         sequence, previous = _link(before)
         named = (self.speaker.registry, version, fingerprint, root_fingerprint)

@@ -60,27 +60,6 @@ class StatementTable:
         query = sa.select(statements).where(*here).order_by(statements.c.sequence.desc()).limit(limit)
         return tuple(map(_row, self._connection.execute(query)))
 
-    def lasts(self, kind: str) -> tuple[StatementRow, ...]:
-        """The last of every chain of that kind, by model and alias."""
-        newest = sa.select(sa.func.max(statements.c.sequence).label("last"), statements.c.model, statements.c.alias)
-        grouped = newest.where(statements.c.kind == kind).group_by(statements.c.model, statements.c.alias).subquery()
-        joined = sa.select(statements).join(
-            grouped,
-            (statements.c.model == grouped.c.model)
-            & (statements.c.alias == grouped.c.alias)
-            & (statements.c.sequence == grouped.c.last),
-        )
-        query = joined.where(statements.c.kind == kind).order_by(statements.c.model, statements.c.alias)
-        return tuple(map(_row, self._connection.execute(query)))
-
-    def of_kind(self, kind: str, model: str | None = None) -> tuple[StatementRow, ...]:
-        """Every statement of that kind, or of one model, by model, alias and number."""
-        query = sa.select(statements).where(statements.c.kind == kind)
-        if model is not None:
-            query = query.where(statements.c.model == model)
-        found = self._connection.execute(query.order_by(statements.c.model, statements.c.alias, statements.c.sequence))
-        return tuple(map(_row, found))
-
     def get(self, sha256s: Iterable[str]) -> dict[str, StatementRow]:
         """The statements with those digests that are there."""
         wanted = sorted(set(sha256s))

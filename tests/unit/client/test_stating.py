@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.logs import kinds, run_sql
-from tests.unit.trust.people import KEYS
+from tests.unit.trust.people import KEYS, store
 
 from modelreg import (
     LogFlaw,
@@ -22,7 +22,9 @@ from modelreg import (
     load_settings,
     rebuild_database,
 )
-from modelreg.errors import DocumentError
+from modelreg.digest import sha256_hex
+from modelreg.errors import DocumentError, TrustError
+from modelreg.trust.acceptance import sign_trust_store
 from modelreg.trust.keys import PublicKey
 
 pytestmark = pytest.mark.slow
@@ -280,3 +282,23 @@ def test_a_damaged_statement_is_told_in_the_history(moved: Registry) -> None:
     found = moved.alias_history("fraud", "production")
     assert [(one.sequence, one.problem is not None) for one in found] == [(3, False), (2, True), (1, False)]
     assert DocumentError.__name__ not in str(found)
+
+
+def test_versions_of_a_trust_store_are_announced_in_a_chain(moved: Registry, tmp_path: Path) -> None:
+    """Claim: each is an entry with the fingerprint of the file; one that lacks signatures, and no trust store, are refused."""
+    path = tmp_path / "trust.json"
+    for version in (1, 2):
+        document = store(version=version, expires_at="2099-01-01T00:00:00Z")
+        path.write_bytes(sign_trust_store(document, [KEYS["ada"], KEYS["bob"]]))
+        told = moved.announce_trust(path, reason="reviewed", signer=ADA)
+        assert (told.version, told.fingerprint) == (version, sha256_hex(path.read_bytes()))
+    lines = [(one.kind, one.model, one.version, one.signers) for one in moved.log_entries(after=7)]
+    assert lines == [("trust", None, version, (ADA.public.id,)) for version in (1, 2)]
+    assert kinds(moved) == set()
+    path.write_bytes(sign_trust_store(store(version=3), [KEYS["ada"]]))
+    with pytest.raises(TrustError):
+        moved.announce_trust(path)
+    path.write_bytes(b"{}")
+    with pytest.raises(DocumentError):
+        moved.announce_trust(path)
+    assert len(moved.log_entries(after=7)) == 2
