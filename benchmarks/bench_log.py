@@ -33,7 +33,7 @@ from modelreg import Registry
 from modelreg.client.claim import Claim
 from modelreg.client.logged import proved, read_evidence
 from modelreg.client.memory import Memory
-from modelreg.client.pointing import opened_view
+from modelreg.client.pointing import with_view
 from modelreg.client.stating import Speaker, Stating
 from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
@@ -298,9 +298,7 @@ def measure_registry(home: Path, turns: int) -> tuple[list[Row], list[str]]:
 
 
 def _view(index: Index, head: Checkpoint, memory: Memory) -> None:
-    with opened_view(index, head, memory) as view:
-        assert len(view.pointers)
-        assert view.split.get(("team0/model00000", "bench")) is None
+    assert with_view(index, head, lambda view: len(view.pointers) and not view.split, memory)
 
 
 def _append(index: Index, number: int) -> None:

@@ -1,7 +1,7 @@
 """The view of a log in a file of SQLite beside the user's memory, so that a pull asks it for one alias and one version.
 
 It saves work and decides nothing: what leads to no signed root is undone, and a file that is damaged, or that somebody
-else is writing, is as none.
+else is writing, is as none.  What is wrong with one that is open is ``sqlite3.Error``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class _Table(MutableMapping[Key, Said]):
         if row is None:
             raise KeyError(key)
         place, statement, signers = row
-        return Said(place, Recorded.of(statement), tuple(signers.split()))
+        try:
+            return Said(place, Recorded.of(statement), tuple(signers.split()))
+        except (DocumentError, TypeError, AttributeError) as error:
+            raise sqlite3.DatabaseError(f"a kept statement cannot be read: {error}") from None
 
     def __setitem__(self, key: Key, said: Said) -> None:
         marks = ", ".join("?" for _ in range(len(key) + 3))

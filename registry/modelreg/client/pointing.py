@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from modelreg.client.kept_view import KeptView
 from modelreg.client.memory import Memory
@@ -34,34 +35,37 @@ from modelreg.trust.view import LogView, Said
 _ASK = "ask who runs the registry; modelreg log audit tells what was changed"
 
 
-@contextlib.contextmanager
-def opened_view(index: Index, head: Checkpoint, memory: Memory | None = None) -> Iterator[LogView]:
-    """What the log said up to ``head``, which its key has signed.
+T = TypeVar("T")
+
+
+def with_view(index: Index, head: Checkpoint, ask: Callable[[LogView], T], memory: Memory | None = None) -> T:
+    """What ``ask`` makes of what the log said up to ``head``, which its key has signed; it may be asked twice.
 
     Raises ``DocumentError`` where the database does not show the entries of that root, ``DatabaseError`` for tables
     that are damaged.
     """
     path = (memory or Memory()).view_path(head.origin)
-    with contextlib.ExitStack() as stack:
-        kept = stack.enter_context(contextlib.closing(KeptView.open(head.origin, path)))
-        if kept.size > head.size or not _grown(kept, index, head):
-            kept = stack.enter_context(contextlib.closing(KeptView(head.origin)))
-            if not _grown(kept, index, head):
-                raise DocumentError(
-                    f"the entries that are shown are not those of the signed root of {head.size:,} entries"
-                )
-        yield kept.view
+    try:
+        with contextlib.closing(KeptView.open(head.origin, path)) as kept:
+            if kept.size <= head.size and _grown(kept, index, head):
+                return ask(kept.view)
+    except sqlite3.OperationalError:
+        pass  # somebody else is writing it
+    except sqlite3.Error:
+        with contextlib.suppress(OSError):
+            path.unlink()  # it is damaged where nobody had looked before
+    with contextlib.closing(KeptView(head.origin)) as kept:
+        if not _grown(kept, index, head):
+            raise DocumentError(f"the entries that are shown are not those of the signed root of {head.size:,} entries")
+        return ask(kept.view)
 
 
 def _grown(kept: KeptView, index: Index, head: Checkpoint) -> bool:
-    """Whether ``kept`` leads to ``head``, read on if need be; one that is being written is not."""
+    """Whether ``kept`` leads to ``head``, read on if need be."""
     if kept.size == head.size:
         return kept.frontier.root == head.root
-    try:
-        with index.reading_log() as log:
-            return kept.grow(log.entries(kept.size, head.size), head.size, head.root)
-    except sqlite3.OperationalError:
-        return False
+    with index.reading_log() as log:
+        return kept.grow(log.entries(kept.size, head.size), head.size, head.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +166,7 @@ def pointing_findings(
 ) -> tuple[Finding, ...]:
     """What the log up to ``head`` has against a version; what cannot be read of it is MR208."""
     try:
-        with opened_view(index, head) as view:
-            pointing = read_pointing(index, view, entry, alias)
+        pointing = with_view(index, head, lambda view: read_pointing(index, view, entry, alias))
     except (DocumentError, DatabaseError) as error:
         message = f"what the log says cannot be read: {error.message}"
         return (RULES["MR208"].found(message, fix=_ASK, severity=CONTRADICTED[store.mode]),)

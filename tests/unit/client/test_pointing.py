@@ -14,14 +14,14 @@ from tests.threats.world import ADA, MALLORY, World
 from modelreg import DocumentError, Finding, RefusedError
 from modelreg.client import kept_view
 from modelreg.client.memory import Memory, Seen
-from modelreg.client.pointing import opened_view
+from modelreg.client.pointing import with_view
 from modelreg.db.log import LogTables
 from modelreg.findings import Severity
 from modelreg.trust.checkpoint import Checkpoint, open_checkpoint
 from modelreg.trust.note import VerifierKey
 from modelreg.trust.statements import Pointer
 from modelreg.trust.trust_store import KEY_ID_SHOWN, Enforcement
-from modelreg.trust.view import Entry
+from modelreg.trust.view import Entry, LogView
 
 pytestmark = pytest.mark.slow
 
@@ -162,10 +162,13 @@ def head(world: World) -> Checkpoint:
 
 def where(world: World, memory: Memory) -> int:
     """The version that the log says ``production`` is."""
-    with opened_view(world.publisher._index, head(world), memory) as view:
+
+    def ask(view: LogView) -> int:
         said = view.pointers["fraud", "production"].statement
-    assert isinstance(said, Pointer)
-    return said.target.version
+        assert isinstance(said, Pointer)
+        return said.target.version
+
+    return with_view(world.publisher._index, head(world), ask, memory)
 
 
 def test_a_view_is_kept_and_read_on(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +187,18 @@ def test_a_view_is_kept_and_read_on(world: World, tmp_path: Path, monkeypatch: p
     assert asked == [(0, 4), (4, 5)]
 
 
-@pytest.mark.parametrize("kept", ["damaged", "of a larger log", "of other entries", "unwritable", "being written"])
+KEPT = [
+    "cut",
+    "another statement",
+    "no statement",
+    "of a larger log",
+    "of other entries",
+    "unwritable",
+    "being written",
+]
+
+
+@pytest.mark.parametrize("kept", KEPT)
 def test_a_kept_view_decides_nothing(world: World, tmp_path: Path, kept: str) -> None:
     """Claim: one that is damaged, ahead of the log, of another history, or cannot be used now is as none."""
     memory = Memory(tmp_path / "logs")
@@ -192,8 +206,11 @@ def test_a_kept_view_decides_nothing(world: World, tmp_path: Path, kept: str) ->
     path = memory.view_path(world.publisher._origin())
     assert path.exists()
     with contextlib.ExitStack() as stack:
-        if kept == "damaged":
+        if kept == "cut":
             path.write_bytes(path.read_bytes()[:-9])
+        elif kept.endswith("statement"):
+            other = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
+            other.execute(f"UPDATE pointers SET statement = {'7' if kept == 'no statement' else 'x' + repr('7b7d')}")
         elif kept == "unwritable":
             path.unlink()
             path.mkdir()
@@ -218,11 +235,8 @@ def test_entries_that_do_not_lead_to_the_signed_root_are_refused(world: World, t
     """Claim: rows that leave a move out are no log, however they look."""
     signed = head(world)
     world.sql("DELETE FROM log_leaves WHERE position = 3")
-    with (
-        pytest.raises(DocumentError, match="not those of the signed root"),
-        opened_view(world.publisher._index, signed, Memory(tmp_path / "logs")),
-    ):
-        pass
+    with pytest.raises(DocumentError, match="not those of the signed root"):
+        with_view(world.publisher._index, signed, lambda view: view, Memory(tmp_path / "logs"))
 
 
 def test_forgetting_a_log_forgets_the_view(world: World, tmp_path: Path) -> None:
