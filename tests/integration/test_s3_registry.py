@@ -293,7 +293,7 @@ def test_doctor_remembers_what_the_server_did(registry: Registry, proxy: Proxy) 
     record.write_bytes(kept.replace(b'"held":true', b'"held":false', 1))
     assert re.search(r", otherwise than on 20\S+: [a-z- ]+ was no", examined()["store: probed"])
     record.write_bytes(b"[" * 10_000_000)
-    assert "is 1,048,577 bytes long" in examined()["store: probed"]
+    assert "is longer than the 1,048,576 bytes" in examined()["store: probed"]
     assert ", as on 20" in examined()["store: probed"]
     proxy.fault = lambda request, ask: Answer(403, [], b"")
     unreachable = examined()
