@@ -164,6 +164,8 @@ class Log:
         try:
             cosigner = NoteSigner(name, signer)
         except DocumentError as error:
+            if signer.public.algorithm == "ed25519":
+                raise UsageError(error.message, hint="--name witness.example.com") from None
             raise SigningError(
                 error.message, hint="modelreg key generate NAME --algorithm ed25519 makes a key for a witness"
             ) from None

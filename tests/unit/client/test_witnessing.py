@@ -12,7 +12,7 @@ import pytest
 from tests.threats.world import OLD, World
 from tests.unit.trust.people import KEYS
 
-from modelreg import NotFoundError, Registry, SigningError, load_settings
+from modelreg import NotFoundError, Registry, SigningError, UsageError, load_settings
 from modelreg.client.witnessing import Witnessed, witness, witness_memory
 from modelreg.errors import UntrustedError
 from modelreg.trust.checkpoint import Fork, open_checkpoint
@@ -137,6 +137,8 @@ def test_who_cannot_be_a_witness(world: World, tmp_path: Path) -> None:
     with pytest.raises(SigningError) as caught:
         world.publisher.log_witness(KEYS["ada"], name="witness")
     assert "ed25519" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no name of a key"):
+        world.publisher.log_witness(KEY, name="a b")
     with Registry.open(settings=load_settings({"home": str(tmp_path / "empty")}, environ={}, cwd=tmp_path)) as empty:
         vkey = world.publisher.log_key()
         with pytest.raises(NotFoundError, match="no signed checkpoint"):
