@@ -48,7 +48,7 @@ class _Table(MutableMapping[Key, Said]):
             raise KeyError(key)
         place, statement, signers = row
         try:
-            return Said(place, Recorded.of(statement), tuple(signers.split()))
+            return Said(place, Recorded.of(statement), tuple(signers.split()), statement)
         except (DocumentError, TypeError, AttributeError) as error:
             raise sqlite3.DatabaseError(f"a kept statement cannot be read: {error}") from None
 

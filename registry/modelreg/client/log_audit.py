@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelreg.client.records import find_records, read_record
-from modelreg.client.several import at_once
+from modelreg.client.several import many_at_once
 from modelreg.db.log import CheckpointRow, LeafRow, LogTables
 from modelreg.db.records import Index
 from modelreg.digest import is_sha256, sha256_hex
@@ -280,7 +280,7 @@ class _Auditing:
                 progress(len(statement))
             return LogEntry(entry.index, entry.leaf, statement)
 
-        for entry in at_once(self.store, read, entries):
+        for entry in many_at_once(self.store, read, entries):
             leaf = _leaf(entry.leaf)
             if leaf is not None and leaf.kind == LeafKind.MANIFEST:
                 self.logged.add(leaf.payload_sha256)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from modelreg.client.several import Made, at_once
+from modelreg.client.several import Made, many_at_once
 from modelreg.digest import sha256_hex
 from modelreg.digest.streams import ATTEMPTS_AGAIN, Progress
 from modelreg.errors import BlobMissingError, DocumentError, StoreError
@@ -126,7 +126,7 @@ def find_documents(
             progress(blob.size_bytes)
         return None if found is None else keep(found)
 
-    return (found for found in at_once(store, find, blobs) if found is not None)
+    return (found for found in many_at_once(store, find, blobs) if found is not None)
 
 
 def find_manifests(store: Store, blobs: Iterable[BlobInfo], *, keep: Callable[[FoundManifest], Made]) -> Iterator[Made]:

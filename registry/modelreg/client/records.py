@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from modelreg.client.manifests import READ_AT_ONCE_BYTES
-from modelreg.client.several import at_once
+from modelreg.client.several import many_at_once
 from modelreg.db.records import Index
 from modelreg.digest import sha256_hex
 from modelreg.digest.streams import Progress
@@ -46,7 +46,7 @@ def find_records(store: Store, blobs: Iterable[BlobInfo], progress: Progress | N
             progress(blob.size_bytes)
         return found
 
-    return (found for found in at_once(store, find, blobs) if found is not None)
+    return (found for found in many_at_once(store, find, blobs) if found is not None)
 
 
 def _find(store: Store, blob: BlobInfo) -> FoundRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,6 +16,7 @@ from modelreg.store.base import Store
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
+PAGE = 16
 SEVERAL = 8
 """So many files are done sooner by threads than one after another, on a disk; over a network two are."""
 
@@ -32,6 +34,16 @@ def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given])
             made = pool.result(waiting.pop(0))
             waiting += [pool.submit(work, one) for one in islice(source, 1)]
             yield made
+
+
+def many_at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given]) -> Generator[Made, None, None]:
+    """The same of many small things: from a disk a thread takes a page of them, since one is read faster than given."""
+    page = 1 if store.properties.is_remote else PAGE
+    source = iter(given)
+    pages = iter(lambda: list(islice(source, page)), [])
+    with contextlib.closing(at_once(store, lambda page: [work(one) for one in page], pages)) as found:
+        for made in found:
+            yield from made
 
 
 def each_blob(

@@ -100,6 +100,17 @@ class Frontier:
             made.append(Node(last.level + 1, last.index >> 1, node_hash(hashes.pop(), last.hash)))
         return Frontier(self.size + 1, (*hashes, made[-1].hash)), tuple(made)
 
+    def extend(self, leaves: Iterable[bytes]) -> Frontier:
+        """The frontier with more leaves, given by their hashes; what ``append`` makes of them one by one."""
+        hashes, size = list(self.hashes), self.size
+        for leaf in leaves:
+            hash_, place = leaf, size
+            while place & 1:
+                hash_, place = node_hash(hashes.pop(), hash_), place >> 1
+            hashes.append(hash_)
+            size += 1
+        return Frontier(size, tuple(hashes))
+
 
 def prove_inclusion(nodes: NodeReader, index: int, size: int) -> tuple[bytes, ...]:
     """The audit path (RFC 6962 section 2.1.1) of leaf ``index`` in the tree of the first ``size`` leaves.

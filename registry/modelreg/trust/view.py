@@ -9,14 +9,14 @@ what was stated and where, and not whether those who signed may.  Where its tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 
 from modelreg.digest import sha256_hex
 from modelreg.errors import DocumentError
 from modelreg.trust.leaf import LeafKind, LogLeaf
 from modelreg.trust.merkle import Frontier, leaf_hash
-from modelreg.trust.statements import Pointer, Recorded, Statement, Withdrawal, follows, statement_bytes
+from modelreg.trust.statements import Pointer, Recorded, Statement, Withdrawal, follows
 
 _STATED = (LeafKind.POINTER, LeafKind.WITHDRAWAL)
 _MANIFEST = b'{"kind":"manifest",'
@@ -29,20 +29,16 @@ Version = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A statement, which entry it is, and the keys whose signatures were checked when it was logged."""
+    """A statement with its exact bytes: which entry it is, and whose signatures were checked when it was logged."""
 
     index: int
     recorded: Recorded
     signers: tuple[str, ...]
+    data: bytes = field(repr=False)
 
     @property
     def statement(self) -> Statement:
         return self.recorded.statement
-
-    @property
-    def data(self) -> bytes:
-        """The statement's exact bytes, which have one form."""
-        return statement_bytes(self.recorded.statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +75,13 @@ class LogView:
 
     def read(self, entries: Iterable[Entry], before: Frontier) -> Frontier:
         """Take the entries behind ``before``; returns the frontier with them.  Raises as ``take``."""
-        frontier = before
-        for entry in entries:
-            self.take(frontier.size, entry)
-            frontier, _ = frontier.append(leaf_hash(entry.leaf))
-        return frontier
+
+        def taken() -> Iterator[bytes]:
+            for index, entry in enumerate(entries, before.size):
+                self.take(index, entry)
+                yield leaf_hash(entry.leaf)
+
+        return before.extend(taken())
 
     def take(self, index: int, entry: Entry) -> None:
         """Take the entry ``index``, the next one.
@@ -104,7 +102,7 @@ class LogView:
         if recorded.statement.chain[0] != leaf.kind:
             raise DocumentError(f"{told}, and that is a {recorded.statement.chain[0]}")
         if recorded.statement.registry == self.origin:  # one of elsewhere says nothing of what is here
-            self._put(Said(index, recorded, leaf.signer_key_ids))
+            self._put(Said(index, recorded, leaf.signer_key_ids, entry.statement))
 
     def _put(self, said: Said) -> None:
         statement = said.statement

@@ -238,3 +238,13 @@ def test_verifiers_answer_whatever_they_are_given(
     assert not verify_inclusion(leaf, index, size, proof, root) or (leaf == root and size == 1)
     is_trivial = (index == size and leaf == root) or (index == 0 and leaf == EMPTY_ROOT)
     assert not verify_consistency(index, leaf, size, root, proof) or is_trivial
+
+
+@given(st.lists(st.binary(max_size=4), max_size=40), st.integers(0, 40))
+def test_leaves_at_once_are_as_one_by_one(leaves: list[bytes], cut: int) -> None:
+    """Claim: ``extend`` gives the frontier that appending each leaf gives, from any size on."""
+    hashes = [leaf_hash(leaf) for leaf in leaves]
+    one_by_one = Frontier()
+    for hash_ in hashes:
+        one_by_one, _ = one_by_one.append(hash_)
+    assert Frontier().extend(hashes[:cut]).extend(hashes[cut:]) == one_by_one
