@@ -127,6 +127,8 @@ class _Auditing:
     """The manifests that entries are about."""
     view: LogView = field(init=False)
     """What the log says of aliases and withdrawals."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Of the blobs of the store."""
     stated: dict[str, int] = field(default_factory=dict)
     """The statements of those, with the first entry about each."""
 
@@ -146,8 +148,8 @@ class _Auditing:
         size = self.log.size()
         head = self._head(size, chain)
         earlier = self._earlier([one for one in signed if one.origin == self.origin], head.size)
-        sizes = {blob.sha256: blob.size_bytes for blob in blobs}
-        begin_phase(progress, "reading statements", sum(sizes.get(one.digest, 0) for one in self.log.versions()))
+        self.sizes = {blob.sha256: blob.size_bytes for blob in blobs}
+        begin_phase(progress, "reading statements", sum(self.sizes.get(one.digest, 0) for one in self.log.versions()))
         report = audit(self._with_statements(self._entries(chain, size), progress), head, earlier)
         self._take(report)
         versions = self._check_versions()
@@ -280,7 +282,7 @@ class _Auditing:
                 progress(len(statement))
             return LogEntry(entry.index, entry.leaf, statement)
 
-        for entry in many_at_once(self.store, read, entries):
+        for entry in many_at_once(self.store, read, entries, self._size_bytes):
             leaf = _leaf(entry.leaf)
             if leaf is not None and leaf.kind == LeafKind.MANIFEST:
                 self.logged.add(leaf.payload_sha256)
@@ -289,6 +291,10 @@ class _Auditing:
             with contextlib.suppress(DocumentError):  # which the audit of the entry tells
                 self.view.take(entry.index, Entry(entry.leaf, entry.statement))
             yield entry
+
+    def _size_bytes(self, entry: LogEntry) -> int:
+        leaf = _leaf(entry.leaf)
+        return self.sizes.get(leaf.payload_sha256, 0) if leaf is not None else 0
 
     def _statement(self, sha256: str) -> bytes | None:
         try:

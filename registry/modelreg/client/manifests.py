@@ -126,7 +126,7 @@ def find_documents(
             progress(blob.size_bytes)
         return None if found is None else keep(found)
 
-    return (found for found in many_at_once(store, find, blobs) if found is not None)
+    return (found for found in many_at_once(store, find, blobs, lambda blob: blob.size_bytes) if found is not None)
 
 
 def find_manifests(store: Store, blobs: Iterable[BlobInfo], *, keep: Callable[[FoundManifest], Made]) -> Iterator[Made]:

@@ -46,7 +46,7 @@ def find_records(store: Store, blobs: Iterable[BlobInfo], progress: Progress | N
             progress(blob.size_bytes)
         return found
 
-    return (found for found in many_at_once(store, find, blobs) if found is not None)
+    return (found for found in many_at_once(store, find, blobs, lambda blob: blob.size_bytes) if found is not None)
 
 
 def _find(store: Store, blob: BlobInfo) -> FoundRecord | None:

@@ -16,7 +16,9 @@ from modelreg.store.base import Store
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-PAGE = 16
+PAGE = 64
+SMALL_SIZE_BYTES_MAX = 64 * 1024
+"""Larger ones are a page by themselves: some pages wait to be taken, and memory holds them all."""
 SEVERAL = 8
 """So many files are done sooner by threads than one after another, on a disk; over a network two are."""
 
@@ -36,14 +38,28 @@ def at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given])
             yield made
 
 
-def many_at_once(store: Store, work: Callable[[Given], Made], given: Iterable[Given]) -> Generator[Made, None, None]:
-    """The same of many small things: from a disk a thread takes a page of them, since one is read faster than given."""
-    page = 1 if store.properties.is_remote else PAGE
-    source = iter(given)
-    pages = iter(lambda: list(islice(source, page)), [])
+def many_at_once(
+    store: Store, work: Callable[[Given], Made], given: Iterable[Given], size_bytes: Callable[[Given], int]
+) -> Generator[Made, None, None]:
+    """The same of many blobs: from a disk a thread takes a page of small ones, which are read faster than given out."""
+    pages = _pages(given, 1 if store.properties.is_remote else PAGE, size_bytes)
     with contextlib.closing(at_once(store, lambda page: [work(one) for one in page], pages)) as found:
         for made in found:
             yield from made
+
+
+def _pages(given: Iterable[Given], length: int, size_bytes: Callable[[Given], int]) -> Iterator[list[Given]]:
+    page: list[Given] = []
+    for one in given:
+        if size_bytes(one) > SMALL_SIZE_BYTES_MAX:
+            yield from (page, [one])  # in order
+            page = []
+            continue
+        page.append(one)
+        if len(page) == length:
+            yield page
+            page = []
+    yield page
 
 
 def each_blob(
