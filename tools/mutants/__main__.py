@@ -35,10 +35,10 @@ def _of(folder: str, names: str) -> tuple[str, ...]:
 
 _TRUST = """
     decision acceptance roles trust_store dsse oms oms_statement certificates history editing changes lock leaf merkle
-    note checkpoint proof record audit witness statements keys keyfile signer base64_text
+    note checkpoint proof record audit witness statements view keys keyfile signer base64_text
 """
-_CLIENT = "trusting anchor checks bundles locks memory logged logproof"
-_TESTS_OF_CLIENT = "assess anchor growth trust_import checks bundles lock_file log_file evidence"
+_CLIENT = "trusting anchor checks bundles locks memory logged logproof kept_view"
+_TESTS_OF_CLIENT = "assess anchor growth trust_import checks bundles lock_file log_file evidence kept_view"
 GROUPS = (
     Group(_of("trust", _TRUST), ("tests/unit/trust",)),
     Group(_of("client", _CLIENT), tuple(f"tests/unit/client/test_{name}.py" for name in _TESTS_OF_CLIENT.split())),

@@ -109,8 +109,6 @@ class LogView:
         if isinstance(statement, Pointer):
             alias = statement.model, statement.alias
             before = self.pointers.get(alias)
-            if before is not None and before.recorded.digest == said.recorded.digest:
-                return  # logged once more
             if follows(before.recorded if before else None, statement):
                 self.pointers[alias] = said
             elif before is None or statement.sequence > before.recorded.statement.sequence:

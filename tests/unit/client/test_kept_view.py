@@ -76,6 +76,7 @@ def test_entries_of_another_root_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="not shown"):
         kept.grow([Entry(SECOND.leaf)], 2, frontier_of([FIRST, SECOND]).root)
     assert kept.size == 1
+    assert not kept.grow([SECOND], 2, frontier_of([FIRST, THIRD]).root)
     kept.close()
     again = KeptView.open(ORIGIN, tmp_path / "a.view")
     assert (again.size, told(again.view)) == (1, told(kept_at_once([FIRST])))
@@ -86,6 +87,33 @@ def kept_at_once(entries: list[Entry]) -> LogView:
     view = LogView(ORIGIN)
     view.read(entries, Frontier())
     return view
+
+
+@pytest.mark.parametrize("statement", [b"{}", 7, "text"])
+def test_a_kept_statement_that_is_damaged_is_an_error_of_the_file(tmp_path: Path, statement: object) -> None:
+    """Claim: what cannot be a statement is told as what is wrong with the file, when it is asked for."""
+    path = tmp_path / "new" / "a.view"
+    kept = KeptView.open(ORIGIN, path)
+    assert grow(kept, [FIRST])
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE pointers SET statement = ?", (statement,))
+    connection.close()
+    with pytest.raises(sqlite3.DatabaseError, match="kept statement"):
+        kept.view.pointers.get(("fraud", "production"))
+    kept.close()
+
+
+def test_a_view_has_one_head(tmp_path: Path) -> None:
+    """Claim: each growth replaces what was written before, so that whoever opens it next goes on from the last."""
+    entries = [FIRST, SECOND, THIRD]
+    for count in (1, 2, 3):
+        kept = KeptView.open(ORIGIN, tmp_path / "a.view")
+        assert kept.size == count - 1
+        assert grow(kept, entries[:count])
+        kept.close()
+    with sqlite3.connect(tmp_path / "a.view") as connection:
+        assert connection.execute("SELECT count(*) FROM head").fetchone() == (1,)
+    connection.close()
 
 
 @pytest.mark.parametrize("damage", ["other bytes", "cut", "another origin", "another format", "no hashes", "text"])
