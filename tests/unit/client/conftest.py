@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.threats.world import World
 from tests.unit.trust.people import KEYS
 
 from modelreg import Inspector, Pushed, Registry
@@ -37,3 +39,18 @@ def logged(registry: Registry, push: Callable[..., Pushed]) -> Registry:
     push(registry, signer=KEYS["ada"])
     push(registry, name="churn")
     return registry
+
+
+@pytest.fixture(scope="module")
+def filled_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One registry with a publisher and his trust store, for a module."""
+    folder = tmp_path_factory.mktemp("world")
+    with contextlib.closing(World(folder, f"sqlite:///{folder}/registry.db", f"file://{folder}/store")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(filled_world: World) -> World:
+    """The same as it was first: ``fraud@production`` is the second version, by a signed move; the trust store enforces."""
+    filled_world.reset()
+    return filled_world

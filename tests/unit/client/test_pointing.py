@@ -26,20 +26,6 @@ from modelreg.trust.view import Entry, LogView
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("world")
-    with contextlib.closing(World(folder, f"sqlite:///{folder}/registry.db", f"file://{folder}/store")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(filled: World) -> World:
-    """``fraud@production`` is the second version, by a move that ada signed; the trust store enforces and names the log."""
-    filled.reset()
-    return filled
-
-
 def told(world: World, mode: Enforcement = Enforcement.ENFORCE, reference: str = "fraud@production") -> list[Finding]:
     """What a client finds of aliases and withdrawals."""
     world.trust(dataclasses.replace(world.document, version=world.document.version + 1, mode=mode))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,19 +22,6 @@ pytestmark = pytest.mark.slow
 
 KEY = PrivateKey.generate(Algorithm.ED25519)
 SIGNER = NoteSigner("witness", KEY)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("world")
-    with contextlib.closing(World(folder, f"sqlite:///{folder}/registry.db", f"file://{folder}/store")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(filled: World) -> World:
-    filled.reset()
-    return filled
 
 
 def look(world: World, folder: Path, *, dry_run: bool = False) -> Witnessed:
