@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from modelreg.errors import ModelregError
+from modelreg.refs import parse_reference
 from modelreg.trust import dsse, editing, oms, statements
 from modelreg.trust.acceptance import read_envelope, sign_trust_store
 from modelreg.trust.certificates import Certificate, verify_chain
@@ -116,6 +117,7 @@ PARSERS = (
     Parser("trust store", TrustStore.parse, [TRUST_STORE.to_bytes()]),
     Parser("signed trust store", read_envelope, [sign_trust_store(TRUST_STORE, [KEY])]),
     Parser("role pattern", _of_text(parse_pattern), [b"team/**", b"team/*", b"*", b"team/fraud"]),
+    Parser("reference", _of_text(parse_reference), [b"team/fraud:3", b"fraud@production", b"f@sha256:" + b"0" * 64]),
     Parser("pointer", statements.parse_statement, [statements.statement_bytes(POINTER)]),
 )
 
