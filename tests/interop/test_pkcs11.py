@@ -32,9 +32,13 @@ CURVES = {Algorithm.ECDSA_P256: "secp256r1", Algorithm.ECDSA_P384: "secp384r1", 
 pytestmark = pytest.mark.skipif(MODULE is None, reason="there is no SoftHSM here: apt-get install softhsm2")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """SoftHSM with one token, ``models``; it reads its configuration once a process."""
+    """SoftHSM with one token, ``models``, for the life of the process: it reads its configuration once.
+
+    Set up a second time, as happens to a module whose tests are shared out anew, it would have sessions of a token that
+    is gone, and dies of them.
+    """
     assert MODULE is not None
     folder = tmp_path_factory.mktemp("tokens")
     configuration = folder / "softhsm2.conf"
@@ -48,7 +52,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield MODULE
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def session(module: Path) -> Any:
     """A session of the tests' own, in which keys are made."""
     import pkcs11
