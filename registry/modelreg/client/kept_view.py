@@ -123,7 +123,7 @@ class KeptView:
             try:
                 return cls(origin, path)
             except (sqlite3.DatabaseError, DocumentError, ValueError, OSError):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # then there is one in memory
                     path.unlink()
         return cls(origin)
 

@@ -92,7 +92,7 @@ def find_document(store: Store, blob: BlobInfo) -> Found | None:
     if not data.startswith(BEGINNING):
         return None
     if any(mark in data for mark in _MARKS):
-        with contextlib.suppress(DocumentError):
+        with contextlib.suppress(DocumentError):  # then it is a manifest, or told as a bad one
             return FoundStatement(Recorded.of(data), data)
     try:
         if canonical_json(parse_json(data, what="the manifest")) != data:

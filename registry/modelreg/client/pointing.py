@@ -52,7 +52,7 @@ def with_view(index: Index, head: Checkpoint, ask: Callable[[LogView], T], memor
     except sqlite3.OperationalError:
         pass  # somebody else is writing it
     except sqlite3.Error:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # then it is read past again next time
             path.unlink()  # it is damaged where nobody had looked before
     with contextlib.closing(KeptView(head.origin)) as kept:
         if not _grown(kept, index, head):

@@ -243,7 +243,7 @@ class _Rebuilding:
         """The envelopes of statements; one that is gone meanwhile leaves its statement unsigned."""
         found = {}
         for statement, sha256 in surveyed.envelopes.items():
-            with contextlib.suppress(BlobMissingError):
+            with contextlib.suppress(BlobMissingError):  # swept meanwhile: the statement stays, unsigned
                 found[statement] = self._store.read(sha256, DOCUMENT_SIZE_BYTES_MAX)
         return found
 
